@@ -1,0 +1,1 @@
+"""From a table or an image file to float32 rows: loading, splitting, encoding, metrics."""

@@ -1,0 +1,1 @@
+"""Rounds of random search whose ranges narrow around the best trials."""

@@ -1,0 +1,1 @@
+"""Databases and files of a study; knows no network and no ensemble."""
