@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +29,7 @@ def initial_params(
     """
     flat = np.zeros((len(random_states), architecture.n_params), dtype=np.float32)
     for member, state in enumerate(random_states):
-        rng = np.random.default_rng(np.random.SeedSequence(_entropy(state)))
+        rng = np.random.default_rng(np.random.SeedSequence(state))
         for layer in architecture.layers(flat[member : member + 1]):
             layer.weights[0] = he_normal(rng, *layer.weights.shape[1:])
     return flat
-
-
-def _entropy(state: RandomState) -> Any:
-    return state if isinstance(state, int) else list(state)

@@ -45,7 +45,7 @@ class TrainingSettings:
     epochs: int = 50
     batch_size: int = 32
     patience: int | None = 10
-    row_order: int = 0
+    row_order: RandomState = 0
 
 
 @dataclass(frozen=True)

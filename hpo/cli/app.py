@@ -1,0 +1,93 @@
+"""The command's frame: commands, exit codes, and errors as one line on stderr."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+
+import click
+
+from hpo._version import __version__
+from hpo.cli.search import search
+from hpo.data.errors import DataError
+from hpo.errors import NoFiniteTrialError, UsageError
+from storage.errors import ArtifactError, StorageError
+
+EXIT_CODES: dict[type[Exception], int] = {
+    UsageError: 2,
+    DataError: 3,
+    StorageError: 4,
+    NoFiniteTrialError: 5,
+    ArtifactError: 6,
+}
+INTERNAL, INTERRUPTED, TERMINATED = 1, 130, 143
+
+
+class TerminatedError(BaseException):
+    """SIGTERM arrived; no handler of ordinary errors may catch it."""
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Begin with: hpo search digits",
+)
+@click.version_option(__version__, prog_name="hpo")
+def cli() -> None:
+    """Hyperparameter search for neural networks: a whole round of trials trains as one stack.
+
+    \b
+    Example:
+      hpo search digits
+      hpo search penguins.csv --target species --trials 200
+    """
+
+
+cli.add_command(search)
+
+
+def main() -> None:
+    """Run the command and exit with its code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command with these arguments and return its exit code."""
+    try:
+        result = cli.main(list(arguments), prog_name="hpo", standalone_mode=False)
+    except click.ClickException as error:
+        return _complain(error.format_message(), error.exit_code)
+    except click.Abort:
+        return _complain("interrupted; the same command goes on from here", INTERRUPTED)
+    except TerminatedError:
+        return _complain("terminated; the same command goes on from here", TERMINATED)
+    except tuple(EXIT_CODES) as error:
+        return _complain(str(error), _code(error))
+    except BrokenPipeError:
+        # Whoever read our output has enough; Python must not complain while it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get("HPO_DEBUG"):
+            traceback.print_exc()
+        what = f"internal error: {type(error).__name__}: {error}"
+        return _complain(f"{what}; HPO_DEBUG=1 shows where, please report it", INTERNAL)
+    return result if isinstance(result, int) else 0
+
+
+def _code(error: Exception) -> int:
+    return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
+
+
+def _complain(message: str, code: int) -> int:
+    line = " ".join(message.split())
+    click.echo(f"hpo: {line}", err=True)
+    return code
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise TerminatedError

@@ -1,0 +1,86 @@
+"""What stdout shows at the end of a search."""
+
+from __future__ import annotations
+
+import shlex
+
+from rich.console import Console
+from rich.table import Table
+
+from hpo.cli.words import interval, metric_word, parameters, score
+from hpo.summary import Summary
+
+
+def print_result(summary: Summary, data: str) -> None:
+    """The narrowing, the best trials, the winner, its test score, and what to type next."""
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    document = summary.document
+    rows = document["rows"]
+    console.print(
+        f"{document['study']}: {document['task']}, {rows['train']} training, "
+        f"{rows['validation']} validation and {rows['test']} test rows\n"
+    )
+    console.print(_narrowing(summary), soft_wrap=False)
+    console.print()
+    for line in best_lines(summary):
+        console.print(line)
+    console.print()
+    for line in (*_winner(summary), *_totals(summary), "", *_next_commands(summary, data)):
+        console.print(line)
+
+
+def best_lines(summary: Summary) -> list[str]:
+    """``Best-1 (val acc: 0.983) | lr: 9.21e-03, weight decay: 4.59e-04`` and so on."""
+    metric = metric_word(summary.document["metric"])
+    return [
+        f"Best-{place} (val {metric}: {score(trial.value or 0.0)}) | {parameters(trial.params)}"
+        for place, trial in enumerate(summary.best, start=1)
+    ]
+
+
+def _narrowing(summary: Summary) -> Table:
+    rounds = summary.document["rounds"]
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("round", justify="right")
+    table.add_column("trials", justify="right")
+    for name in rounds[0]["ranges"]:
+        table.add_column(name)
+    table.add_column(f"best val {metric_word(summary.document['metric'])}", justify="right")
+    for each in rounds:
+        best = "-" if each["best"] is None else score(each["best"])
+        ranges = [interval(low, high) for low, high in each["ranges"].values()]
+        table.add_row(str(each["round"] + 1), str(each["trials"]), *ranges, best)
+    return table
+
+
+def _winner(summary: Summary) -> list[str]:
+    best, metric = summary.document["best"], metric_word(summary.document["metric"])
+    expected = f"{score(best['expected'])} ± {score(best['expected_se'])}"
+    lines = [
+        f"winner: trial {best['trial']}, val {metric} {score(best['validation'])} "
+        f"(train {score(best['train'])}), to expect on new rows {expected}"
+    ]
+    look = summary.look
+    if look is None or look.score is None:
+        return [*lines, "test: the test rows stay sealed"]
+    count = summary.document["test"]["evaluations"]
+    rows = summary.document["rows"]["test"]
+    note = "" if count == 1 else f"; the test rows of this study were looked at {count} times"
+    return [*lines, f"test: {metric} {score(look.score)} on {rows} rows (look {look.order}){note}"]
+
+
+def _totals(summary: Summary) -> list[str]:
+    trials = summary.document["trials"]
+    counts = ", ".join(f"{count} {state}" for state, count in trials.items() if count)
+    return [f"trials: {counts}, in {summary.document['seconds']:.1f} s"]
+
+
+def _next_commands(summary: Summary, data: str) -> list[str]:
+    total = sum(summary.document["trials"].values())
+    more = total + summary.document["rounds"][0]["trials"]
+    url = summary.document["storage"]
+    return [
+        "next:",
+        f"  the same command with --trials {more} adds a round",
+        f"  optuna-dashboard {shlex.quote(url)}   shows every trial in the browser",
+    ]

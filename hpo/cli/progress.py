@@ -1,0 +1,147 @@
+"""What stderr shows while a search runs: a live block on a terminal, plain lines without one."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from optuna.distributions import FloatDistribution
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from hpo.cli.words import interval, metric_word, parameters, score
+from hpo.experiment import Experiment
+from hpo.search.evaluation import Outcome
+from hpo.search.loop import Ranges, Recorded, RoundClaimed
+from storage.records import TrialRecord
+
+BAR_CELLS = 24
+
+
+def say(line: str) -> None:
+    """Print one plain line on stderr."""
+    Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def follow(experiment: Experiment, total: int, n_workers: int) -> None:
+    """Run the search to its end and show how it goes."""
+    console = Console(stderr=True)
+    progress = _Progress.of(experiment, total)
+    events = experiment.search(total, n_workers)
+    if console.is_terminal and not console.is_dumb_terminal:
+        with Live(progress, console=console, refresh_per_second=4, transient=True):
+            for event in events:
+                progress.take(event)
+    else:
+        _follow_plainly(progress, events)
+
+
+def _follow_plainly(progress: _Progress, events: Iterable[RoundClaimed | Recorded]) -> None:
+    last = -math.inf
+    for event in events:
+        progress.take(event)
+        if isinstance(event, Recorded) and (
+            time.monotonic() - last >= 1 or progress.finished == progress.total
+        ):
+            last = time.monotonic()
+            say(progress.line())
+
+
+@dataclass
+class _Progress:
+    """The state of a search, from what the storage holds; draws itself."""
+
+    experiment: Experiment
+    total: int
+    finished: int
+    failed: int
+    best: TrialRecord | Outcome | None
+    index: int = 0
+    ranges: Ranges = field(default_factory=dict)
+    params: dict[int, dict[str, float]] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+    before: int = 0
+
+    @classmethod
+    def of(cls, experiment: Experiment, total: int) -> _Progress:
+        """What is there before this search trains anything."""
+        trials = experiment.store.trials()
+        done = [each for each in trials if each.state in {"COMPLETE", "PRUNED", "FAIL"}]
+        ranked = experiment.store.ranked()
+        return cls(
+            experiment=experiment,
+            total=max(total, len(done)),
+            finished=len(done),
+            failed=sum(each.state == "FAIL" for each in done),
+            best=ranked[0] if ranked else None,
+            before=len(done),
+            params={each.number: each.params for each in ranked[:1]},
+        )
+
+    def take(self, event: RoundClaimed | Recorded) -> None:
+        """Move on by one event."""
+        if isinstance(event, RoundClaimed):
+            self.index, self.ranges = event.index, event.ranges
+            self.params |= {slot.number: dict(slot.params) for slot in event.slots}
+            return
+        self.finished += len(event.outcomes)
+        for outcome in event.outcomes:
+            if outcome.value is None:
+                self.failed += 1
+            elif self._beats(outcome.value, outcome.number):
+                self.best = outcome
+
+    def _beats(self, value: float, number: int) -> bool:
+        if self.best is None or self.best.value is None:
+            return True
+        return (-value, number) < (-self.best.value, self.best.number)
+
+    def line(self) -> str:
+        """The state in one line."""
+        return ", ".join([self._head(), *self._best_words(), self._time_left()])
+
+    def __rich__(self) -> RenderableType:
+        table = Table.grid(padding=(0, 1))
+        for name, (low, high) in self.ranges.items():
+            distribution = self.experiment.store.space.distributions[name]
+            assert isinstance(distribution, FloatDistribution)
+            table.add_row(name, _bar(distribution, low, high), interval(low, high))
+        head = Text(f"{self._head()}, {self._time_left()}", style="bold")
+        return Group(head, table, Text(", ".join(self._best_words())))
+
+    def _head(self) -> str:
+        planned = max(self.experiment.narrowing.n_rounds, self.index + 1)
+        failed = f", {self.failed} failed" if self.failed else ""
+        where = f"round {self.index + 1}/{planned}"
+        return f"{self.experiment.study}: {where}, {self.finished}/{self.total} trials{failed}"
+
+    def _best_words(self) -> list[str]:
+        if self.best is None or self.best.value is None:
+            return ["no score yet"]
+        metric = metric_word(self.experiment.settings.metric)
+        found = f"best val {metric} {score(self.best.value)} (trial {self.best.number})"
+        return [found, parameters(self.params.get(self.best.number, {}))]
+
+    def _time_left(self) -> str:
+        trained = self.finished - self.before
+        spent = time.monotonic() - self.started
+        if not trained:
+            return f"{spent:.0f} s"
+        left = spent / trained * (self.total - self.finished)
+        return f"{left:.0f} s left"
+
+
+def _bar(distribution: FloatDistribution, low: float, high: float) -> Text:
+    """The range of a round inside the full range."""
+    scale = math.log if distribution.log else float
+    start, end = scale(distribution.low), scale(distribution.high)
+    first = round((scale(low) - start) / (end - start) * BAR_CELLS)
+    last = max(first + 1, round((scale(high) - start) / (end - start) * BAR_CELLS))
+    bar = Text("─" * first, style="dim")
+    bar.append("█" * (last - first), style="cyan")
+    bar.append("─" * (BAR_CELLS - last), style="dim")
+    return bar

@@ -1,0 +1,238 @@
+"""``hpo search``: options to settings, and the order of events."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hpo import settings as defaults
+from hpo.errors import UsageError
+
+if TYPE_CHECKING:
+    from hpo.data.table import Dataset
+    from hpo.settings import Settings
+
+
+class Sizes(click.ParamType[tuple[int, ...]]):
+    """Layer sizes such as ``64,64``."""
+
+    name = "N,N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """The sizes as numbers."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            sizes = tuple(int(part) for part in str(value).split(","))
+        except ValueError:
+            sizes = ()
+        if not sizes or min(sizes) < 1:
+            self.fail(f"{value!r} are no layer sizes; write e.g. 64,64", param, ctx)
+        return sizes
+
+
+@click.command(short_help="Tune networks on a data set, and test the winner once.")
+@click.argument("data", default="digits")
+@click.option(
+    "--target", metavar="COL", help="Column to predict: a name, or a number without a header."
+)
+@click.option("--no-header", is_flag=True, help="The table has no header line.")
+@click.option("--numeric", multiple=True, metavar="COL", help="A column that must hold numbers.")
+@click.option("--labels", metavar="FILE", help="Labels of an IDX image file, if not beside it.")
+@click.option(
+    "--task",
+    type=click.Choice(["classification", "regression"]),
+    help="Default: told from the target.",
+)
+@click.option("--metric", metavar="NAME", help="What to maximise. Default: accuracy, or r2.")
+@click.option("--study", metavar="NAME", help="Name of the study. Default: the data set's.")
+@click.option(
+    "--storage",
+    envvar="HPO_STORAGE",
+    default="sqlite:///hpo.db",
+    show_default=True,
+    metavar="URL",
+    help="Where trials are kept; also $HPO_STORAGE.",
+)
+@click.option(
+    "--trials",
+    type=click.IntRange(1),
+    default=defaults.DEFAULT_TRIALS,
+    show_default=True,
+    help="Total of finished trials; a larger one later adds rounds.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(1),
+    default=defaults.DEFAULT_ROUNDS,
+    show_default=True,
+    help="Rounds that a new study plans.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Of the split, the points and the networks.",
+)
+@click.option(
+    "--test-size",
+    type=float,
+    default=0.2,
+    show_default=True,
+    metavar="F",
+    help="Share of all rows kept sealed for the test.",
+)
+@click.option(
+    "--validation-size",
+    type=float,
+    default=0.2,
+    show_default=True,
+    metavar="F",
+    help="Share of the others that scores the trials.",
+)
+@click.option(
+    "--hidden",
+    type=Sizes(),
+    default=",".join(map(str, defaults.DEFAULT_HIDDEN)),
+    show_default=True,
+    help="Units of the hidden layers.",
+)
+@click.option("--optimizer", type=click.Choice(["adam", "sgd"]), default="adam", show_default=True)
+@click.option(
+    "--epochs",
+    type=click.IntRange(1),
+    default=defaults.DEFAULT_EPOCHS,
+    show_default=True,
+    help="Most epochs of a network.",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Default: 32 to 256, by the number of rows.",
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(0),
+    default=defaults.DEFAULT_PATIENCE,
+    show_default=True,
+    help="Epochs without a better validation loss before a network stops; 0: never.",
+)
+@click.option(
+    "--space",
+    multiple=True,
+    metavar="NAME=LOW..HIGH[:log]",
+    help="Range of learning_rate or weight_decay.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Processes that train. Default: one per core.",
+)
+@click.option("--keep-sealed", is_flag=True, help="Do not look at the test rows.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def search(
+    data: str,
+    storage: str,
+    trials: int,
+    workers: int | None,
+    keep_sealed: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Tune learning rate and weight decay of networks on DATA, and test the winner once.
+
+    \b
+    Example:
+      hpo search digits
+      hpo search penguins.csv --target species
+      hpo search train-images-idx3-ubyte.gz --trials 40
+
+    DATA is a CSV or TSV file with --target, an NPZ file with arrays X and y, an IDX image file with
+    its labels beside it, or a set that scikit-learn ships: digits, breast_cancer, wine, iris,
+    diabetes. The same command again goes on where it stopped.
+    """
+    # The libraries behind a search take a second to import, and --help needs none of them.
+    from hpo.cli.output import print_result
+    from hpo.cli.progress import follow, say
+    from hpo.experiment import hold
+    from hpo.summary import summarise
+
+    started = time.perf_counter()
+    dataset = _load(data, options)
+    settings = _settings(dataset, options)
+    study = options["study"] or dataset.name
+    with hold(dataset, settings, study=study, url=storage, trials=trials) as experiment:
+        for warning in experiment.prepared.warnings:
+            say(f"note: {warning}")
+        follow(experiment, trials, workers or _cores())
+        seconds = time.perf_counter() - started
+        summary = summarise(experiment, storage, seconds, keep_sealed=keep_sealed)
+    if as_json:
+        click.echo(json.dumps(summary.document))
+    else:
+        print_result(summary, data)
+
+
+def _load(data: str, options: Mapping[str, Any]) -> Dataset:
+    from hpo.data.errors import TargetRequired
+    from hpo.data.loading import load
+
+    try:
+        return load(
+            data,
+            target=options["target"],
+            header=not options["no_header"],
+            labels=options["labels"],
+            numeric=options["numeric"],
+        )
+    except TargetRequired as error:
+        raise UsageError(str(error)) from error
+
+
+def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
+    """The settings with what the data decide filled in."""
+    from hpo.data.metrics import default_metric, find_metric
+    from hpo.data.schema import check_task, infer_task
+    from hpo.search.space import SearchSpace
+
+    task = options["task"] or infer_task(dataset.target)
+    check_task(dataset.target, task)
+    metric = options["metric"] or default_metric(task)
+    try:
+        find_metric(metric, task)
+        space = SearchSpace.parse(options["space"])
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    for name in ("test_size", "validation_size"):
+        if not 0 < options[name] < 1:
+            flag = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{flag} {options[name]:g}: it must lie between 0 and 1, as 0.2 does")
+    given = ("seed", "rounds", "test_size", "validation_size", "hidden", "optimizer", "epochs")
+    return defaults.Settings(
+        target=options["target"],
+        header=not options["no_header"],
+        numeric=tuple(options["numeric"]),
+        task=task,
+        metric=metric,
+        space=space.to_json(),
+        batch_size=options["batch_size"],
+        patience=options["patience"] or None,
+        **{name: options[name] for name in given},
+    )
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,33 @@
+"""How numbers, parameters and metrics are written for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_METRICS = {"accuracy": "acc", "r2": "R2"}
+_PARAMETERS = {"learning_rate": "lr"}
+
+
+def metric_word(name: str) -> str:
+    """``acc`` for accuracy, ``R2`` for r2; other names as they are."""
+    return _METRICS.get(name, name)
+
+
+def parameters(params: Mapping[str, Any]) -> str:
+    """``lr: 9.21e-03, weight decay: 4.59e-04``."""
+    return ", ".join(f"{_word(name)}: {value:.2e}" for name, value in params.items())
+
+
+def interval(low: float, high: float) -> str:
+    """``1.0e-05..1.0e-01``, as ``--space`` writes ranges."""
+    return f"{low:.1e}..{high:.1e}"
+
+
+def score(value: float) -> str:
+    """Three decimals, or four significant digits where the metric has large values."""
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:.4g}"
+
+
+def _word(name: str) -> str:
+    return _PARAMETERS.get(name, name.replace("_", " "))

@@ -1,0 +1,106 @@
+"""Data sets in files of comma- or tab-separated text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hpo.data.header import find_columns, find_target
+from hpo.data.sheet import check_numbers, convert, survey
+from hpo.data.table import Table, Target
+from hpo.data.targets import check_target
+from hpo.data.wording import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from hpo.data.sheet import Columns, Sheet
+
+
+def load_delimited(
+    path: Path, source: str, *, target: str | None, header: bool, numeric: Sequence[str]
+) -> tuple[Table, Target, tuple[str, ...]]:
+    """Return features, target and warnings.
+
+    A column is numbers if all its cells are, or are missing; else each distinct text is a
+    category, unless the column is named in `numeric`.
+
+    Raises
+    ------
+    DataError
+        The file, the target or a number is not usable; the message names line and column.
+    """
+    sheet = survey(path, source, header=header)
+    at = find_target(target, sheet.names, header=header, source=source)
+    must_be_numbers = set(find_columns(numeric, sheet.names, source))
+    # The target last, so that the columns before it are the features.
+    order = [*_without(range(len(sheet.names)), at), at]
+    is_text = [scan.first_text and i not in must_be_numbers for i, scan in enumerate(sheet.scans)]
+    texts = [i for i in order if is_text[i]]
+    numbers = [i for i in order if not is_text[i]]
+    columns = _converted(sheet, numbers, texts)
+    label = _target(sheet, columns, at)
+    check_target(label, source, lambda row: f"line {columns.lines[row]}")
+    features = _table(sheet, columns, _without(numbers, at), _without(texts, at))
+    return features, label, tuple(_mixed(sheet, sorted(texts)))
+
+
+def load_columns(
+    path: Path, source: str, *, numeric: Sequence[str], text: Sequence[str], header: bool
+) -> Table:
+    """Return the named columns, in the order given, read as what the caller says that they are.
+
+    Other columns of the file are passed over.
+
+    Raises
+    ------
+    DataError
+        The file is not usable, a column is not there, or a numeric one holds a text.
+    """
+    sheet = survey(path, source, header=header)
+    numbers = find_columns(numeric, sheet.names, source)
+    texts = find_columns(text, sheet.names, source)
+    return _table(sheet, _converted(sheet, numbers, texts), numbers, texts)
+
+
+def _converted(sheet: Sheet, numbers: list[int], texts: list[int]) -> Columns:
+    for column in numbers:
+        check_numbers(sheet, column)
+    return convert(sheet, numbers, texts)
+
+
+def _without(columns: Iterable[int], at: int) -> list[int]:
+    return [column for column in columns if column != at]
+
+
+def _table(sheet: Sheet, columns: Columns, numbers: list[int], texts: list[int]) -> Table:
+    """Return the first columns of each kind as a table."""
+    return Table(
+        columns=tuple(sheet.names[i] for i in sorted([*numbers, *texts])),
+        numeric=np.ascontiguousarray(columns.numeric[:, : len(numbers)]),
+        numeric_names=tuple(sheet.names[i] for i in numbers),
+        codes=np.ascontiguousarray(columns.codes[:, : len(texts)]),
+        text_names=tuple(sheet.names[i] for i in texts),
+        vocabularies=columns.vocabularies[: len(texts)],
+    )
+
+
+def _target(sheet: Sheet, columns: Columns, at: int) -> Target:
+    """Return the target, the last column of its kind."""
+    if sheet.scans[at].first_text is None:
+        return Target(sheet.names[at], columns.numeric[:, -1].copy(), None)
+    codes = columns.codes[:, -1]
+    return Target(sheet.names[at], np.where(codes < 0, np.nan, codes), columns.vocabularies[-1])
+
+
+def _mixed(sheet: Sheet, texts: list[int]) -> list[str]:
+    """Return a warning for each text column in which there are numbers too."""
+    found = [(i, sheet.scans[i].first_text) for i in texts if sheet.scans[i].has_number]
+    return [
+        f"{sheet.place(cell, i)}: {shown(cell.text)} is a text among numbers, so the column is "
+        "taken as categories; correct the cell, or make texts an error with --numeric"
+        for i, cell in found
+        if cell is not None
+    ]

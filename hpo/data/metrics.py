@@ -1,0 +1,164 @@
+"""Scores of predictions: greater is better, and each is a function of the mean loss of the rows.
+
+That second property makes a bootstrap over rows one matrix product: `row_loss @ weights`.
+The values are those of scikit-learn's scorers of the same name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hpo.data.wording import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from hpo.data.schema import Task
+
+    Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A loss of each row, and the score that the mean of the losses amounts to.
+
+    Attributes
+    ----------
+    name : as in scikit-learn
+    task : what it scores
+    loss_of_rows : (members, rows, outputs) predictions and (rows,) target to (members, rows)
+    score_of_mean : mean loss, target and weights to the score
+    """
+
+    name: str
+    task: Task
+    loss_of_rows: Callable[[NDArray[Any], NDArray[Any]], Floats]
+    score_of_mean: Callable[[Floats, NDArray[Any], NDArray[Any] | None], Floats]
+
+    def row_loss(self, prediction: NDArray[Any], target: NDArray[Any]) -> Floats:
+        """Return the loss of each row.
+
+        Parameters
+        ----------
+        prediction : (members, rows, classes) probabilities, or (members, rows, 1) in the target's
+            units
+        target : (rows,) class indices, or values
+
+        Returns
+        -------
+        (members, rows) float64; NaN where a prediction is not finite or its loss overflows
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss = self.loss_of_rows(prediction, target)
+        usable = np.isfinite(loss) & np.isfinite(prediction).all(axis=-1)
+        return np.where(usable, loss, np.nan)
+
+    def score(
+        self, mean_loss: Floats, target: NDArray[Any], weights: NDArray[Any] | None = None
+    ) -> Floats:
+        """Return the score, of the shape of `mean_loss`; NaN where that is NaN.
+
+        Parameters
+        ----------
+        mean_loss : (members,), or (members, replicates): the mean of the row losses, weighted by
+            `weights`
+        target : (rows,) class indices, or values
+        weights : (rows,), or (replicates, rows): how often each row counts; None: each once
+        """
+        return self.score_of_mean(np.asarray(mean_loss, dtype=np.float64), target, weights)
+
+    def __call__(self, prediction: NDArray[Any], target: NDArray[Any]) -> Floats:
+        """Return the score of each member, (members,); NaN if any prediction is not finite."""
+        with np.errstate(over="ignore"):
+            mean_loss = self.row_loss(prediction, target).mean(axis=-1)
+        return self.score(mean_loss, target)
+
+
+def default_metric(task: Task) -> str:
+    """Return the name of the metric that a search maximises unless told otherwise."""
+    return "accuracy" if task == "classification" else "r2"
+
+
+def find_metric(name: str, task: Task) -> Metric:
+    """Return the metric of that name; ValueError, with the names that fit, if it has none."""
+    fitting = [metric.name for metric in METRICS.values() if metric.task == task]
+    if name not in fitting:
+        raise ValueError(
+            f"'{name}' is no metric for {task}: choose one of {', '.join(fitting)}"
+            f"{did_you_mean(name, fitting)}"
+        )
+    return METRICS[name]
+
+
+def _variance(target: NDArray[Any], weights: NDArray[Any] | None) -> Floats:
+    """Return the weighted variance of the target: (), or (replicates,); NaN below two rows."""
+    counts = np.ones(len(target)) if weights is None else np.asarray(weights, dtype=np.float64)
+    if len(target) < 2:
+        return np.full(counts.shape[:-1], np.nan)
+    total = counts.sum(axis=-1)
+    centred = target - target[0]  # so that the variance of a constant target is exactly 0
+    mean = np.asarray(counts @ centred / total)
+    return np.asarray((counts * (centred - mean[..., None]) ** 2).sum(axis=-1) / total)
+
+
+def _zero_one(prediction: NDArray[Any], target: NDArray[Any]) -> Floats:
+    return np.asarray(prediction.argmax(axis=-1) != target, dtype=np.float64)
+
+
+def _cross_entropy(prediction: NDArray[Any], target: NDArray[Any]) -> Floats:
+    """Return -log p of the true class, clipped by the precision of p as in scikit-learn."""
+    eps = np.finfo(prediction.dtype).eps
+    true = np.clip(prediction[:, np.arange(len(target)), target], eps, 1 - eps)
+    return np.asarray(-np.log(true.astype(np.float64)))
+
+
+def _squared_error(prediction: NDArray[Any], target: NDArray[Any]) -> Floats:
+    return np.square(_error(prediction, target))
+
+
+def _absolute_error(prediction: NDArray[Any], target: NDArray[Any]) -> Floats:
+    return np.abs(_error(prediction, target))
+
+
+def _error(prediction: NDArray[Any], target: NDArray[Any]) -> Floats:
+    return np.asarray(prediction[..., 0].astype(np.float64) - target)
+
+
+def _r2(mean_loss: Floats, target: NDArray[Any], weights: NDArray[Any] | None) -> Floats:
+    """Return 1 - loss / variance; for a constant target 1 if it is met, else 0."""
+    variance = _variance(target, weights)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        score = 1 - mean_loss / variance
+    if_constant = np.where(mean_loss > 0, 0.0, np.where(mean_loss == 0, 1.0, np.nan))
+    return np.where(variance == 0, if_constant, score)
+
+
+def _accuracy(mean_loss: Floats, *_: object) -> Floats:
+    return 1 - mean_loss
+
+
+def _negative(mean_loss: Floats, *_: object) -> Floats:
+    return -mean_loss
+
+
+def _negative_root(mean_loss: Floats, *_: object) -> Floats:
+    return -np.sqrt(mean_loss)
+
+
+def _table(*metrics: Metric) -> dict[str, Metric]:
+    return {metric.name: metric for metric in metrics}
+
+
+METRICS = _table(
+    Metric("accuracy", "classification", _zero_one, _accuracy),
+    Metric("neg_log_loss", "classification", _cross_entropy, _negative),
+    Metric("r2", "regression", _squared_error, _r2),
+    Metric("neg_mean_squared_error", "regression", _squared_error, _negative),
+    Metric("neg_root_mean_squared_error", "regression", _squared_error, _negative_root),
+    Metric("neg_mean_absolute_error", "regression", _absolute_error, _negative),
+)

@@ -1,0 +1,50 @@
+"""Columns that carry nothing, or nothing of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hpo.data.table import column_hashes
+from hpo.data.wording import listed
+
+if TYPE_CHECKING:
+    from hpo.data.table import Table
+
+
+def remarks(table: Table) -> tuple[str, ...]:
+    """Return a line each for columns that are empty, constant, or equal to an earlier one.
+
+    Pixels are passed over: the corners of an image are blank, and that is no fault.
+    """
+    if table.image_shape is not None:
+        return ()
+    empty, constant = _names_without_content(table)
+    found = {
+        "columns without any value, left out": empty,
+        "columns with one value in every row, left out": constant,
+        "columns that repeat another, kept": _repeated(table, {*empty, *constant}),
+    }
+    return tuple(f"{title}: {listed(names)}" for title, names in found.items() if names)
+
+
+def _names_without_content(table: Table) -> tuple[list[str], list[str]]:
+    """Return the names of the columns that are empty, and of those that are constant."""
+    numeric, codes = table.numeric, table.codes
+    names = np.array([*table.numeric_names, *table.text_names], dtype=object)
+    empty = np.concatenate([np.isnan(numeric).all(axis=0), (codes < 0).all(axis=0)])
+    constant = np.concatenate(
+        [(numeric == numeric[0]).all(axis=0), (codes == codes[0]).all(axis=0)]
+    )
+    return names[empty].tolist(), names[constant & ~empty].tolist()
+
+
+def _repeated(table: Table, passed_over: set[str]) -> list[str]:
+    first: dict[str, str] = {}
+    names = {
+        name: first.setdefault(digest, name)
+        for name, digest in column_hashes(table).items()
+        if name not in passed_over
+    }
+    return [f"{name} = {earlier}" for name, earlier in names.items() if name != earlier]

@@ -1,0 +1,113 @@
+"""Train, validation and test rows, drawn so that every class keeps its share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hpo.data.errors import DataError
+from hpo.data.wording import counted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_FEWEST_OF_A_CLASS = 3  # one row for each part
+_FEWEST_TRAINING_ROWS = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Row indices of the three parts, each sorted; together every row once."""
+
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+def split_rows(
+    n_rows: int,
+    classes: NDArray[Any] | None,
+    *,
+    test_size: float = 0.2,
+    validation_size: float = 0.2,
+    seed: int = 0,
+) -> tuple[Split, tuple[float, ...]]:
+    """Split rows at random, the same way for the same arguments.
+
+    Parameters
+    ----------
+    n_rows : how many rows there are
+    classes : (n_rows,) numbers, the class of each row, to keep the classes' shares; None to draw
+        from all rows alike
+    test_size : the part of all rows that is for the test, rounded up to whole rows
+    validation_size : the part of the other rows that is for validation, rounded up
+    seed : of the drawing
+
+    Returns
+    -------
+    The split, and the classes with fewer than 3 rows, which cannot be in every part: they are
+    drawn from together, as if they were one class.
+
+    Raises
+    ------
+    DataError
+        A size is not between 0 and 1, or fewer than 2 training rows would remain.
+    """
+    _check_size("test_size", test_size)
+    _check_size("validation_size", validation_size)
+    n_test = math.ceil(test_size * n_rows)
+    n_validation = math.ceil(validation_size * (n_rows - n_test))
+    _check_rows(n_rows, n_test, n_validation)
+
+    strata, rare = _strata(np.zeros(n_rows) if classes is None else classes)
+    order = np.random.default_rng(seed).permutation(n_rows)
+    test, others = _draw(order, strata, n_test)
+    validation, train = _draw(others, strata, n_validation)
+    return Split(np.sort(train), np.sort(validation), np.sort(test)), rare
+
+
+def _strata(classes: NDArray[Any]) -> tuple[NDArray[np.int64], tuple[float, ...]]:
+    """Return the stratum of each row, and the classes that share stratum 0 for being rare."""
+    distinct, index, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    is_rare = counts < _FEWEST_OF_A_CLASS
+    stratum = np.where(is_rare, 0, 1 + np.arange(len(distinct)))
+    return stratum[index], tuple(distinct[is_rare].tolist())
+
+
+def _draw(
+    order: NDArray[np.int64], strata: NDArray[np.int64], n: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Take the first rows of each stratum, `n` altogether; return them and those left over."""
+    stratum = strata[order]
+    counts = np.bincount(stratum)
+    by_stratum = np.argsort(stratum, kind="stable")
+    place = np.empty(len(order), dtype=np.int64)  # of each row among those of its stratum
+    place[by_stratum] = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    taken = place < _largest_remainders(counts, n)[stratum]
+    return order[taken], order[~taken]
+
+
+def _largest_remainders(counts: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Share `n` seats in proportion to `counts` (Hamilton's method), in exact arithmetic."""
+    shares, remainders = np.divmod(counts * n, counts.sum())
+    missing = n - shares.sum()
+    shares[np.argsort(-remainders, kind="stable")[:missing]] += 1
+    return shares
+
+
+def _check_size(name: str, size: float) -> None:
+    if not 0 < size < 1:
+        raise DataError(f"{name} is {size}: it must lie between 0 and 1, as 0.2 does")
+
+
+def _check_rows(n_rows: int, n_test: int, n_validation: int) -> None:
+    n_train = n_rows - n_test - n_validation
+    if n_train < _FEWEST_TRAINING_ROWS or not n_validation:
+        raise DataError(
+            f"{counted(n_rows, 'row')} cannot be split: {n_test} for the test and {n_validation} "
+            f"for validation leave {n_train} to train on, and at least {_FEWEST_TRAINING_ROWS} "
+            "are needed; give more rows or smaller sizes"
+        )

@@ -1,0 +1,83 @@
+"""Networks to and from plain bytes: arrays as ``.npz`` without pickle, the rest as JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpo.data.arrays import read_npz
+from hpo.data.encoding import Encoding
+from hpo.data.errors import DataError
+from hpo.data.table import Table
+from hpo.data.target_encoding import TargetEncoding
+from hpo.nn.architecture import Architecture, Floats
+from hpo.nn.network import predict
+
+FORMAT = "hpo.network.1"
+
+
+class DamagedModelError(Exception):
+    """A stored model that does not hold together."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A trained network with all that it needs for new rows.
+
+    ``params`` (n_params,) float32. ``trial`` says where it comes from: study, number, parameters.
+    """
+
+    architecture: Architecture
+    encoding: Encoding
+    target: TargetEncoding
+    params: Floats
+    trial: dict[str, Any]
+
+    def predict(self, table: Table, rows: NDArray[np.int64] | None = None) -> Floats:
+        """Probabilities (rows, classes), or values (rows, 1) in the user's units."""
+        X = self.encoding.transform(table, rows)
+        prediction = predict(self.architecture, self.params[None], X)[0]
+        return prediction if self.target.classes else self.target.inverse(prediction)
+
+    def to_bytes(self) -> tuple[bytes, bytes]:
+        """The ``.npz`` and the JSON document; the same network gives the same bytes."""
+        arrays = io.BytesIO()
+        np.savez(arrays, params=np.asarray(self.params, dtype=np.float32))
+        document = {
+            "format": FORMAT,
+            "architecture": self.architecture.to_json(),
+            "encoding": self.encoding.to_json(),
+            "target": self.target.to_json(),
+            "trial": self.trial,
+        }
+        return arrays.getvalue(), json.dumps(document, sort_keys=True).encode()
+
+    @classmethod
+    def from_bytes(cls, arrays: bytes, document: bytes) -> Network:
+        """The network that ``to_bytes`` wrote; raises ``DamagedModelError`` for anything else."""
+        try:
+            record = json.loads(document)
+            if record["format"] != FORMAT:
+                raise DamagedModelError(f"a stored network has the format {record['format']!r}")
+            architecture = Architecture.from_json(record["architecture"])
+            return cls(
+                architecture,
+                Encoding.from_json(record["encoding"]),
+                TargetEncoding.from_json(record["target"]),
+                _params(arrays, architecture),
+                record["trial"],
+            )
+        except (ValueError, KeyError, TypeError, DataError) as error:
+            raise DamagedModelError(f"a stored network cannot be read: {error}") from error
+
+
+def _params(arrays: bytes, architecture: Architecture) -> Floats:
+    params = read_npz(arrays)["params"]
+    if params.shape != (architecture.n_params,) or params.dtype != np.float32:
+        raise ValueError(f"{params.dtype} parameters of shape {params.shape} do not fit")
+    return params

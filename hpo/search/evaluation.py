@@ -1,0 +1,258 @@
+"""From parameters to outcomes: slots are trained as stacks, stacks are spread over processes.
+
+A worker process trains and returns; it reads no file and writes none.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
+
+import joblib
+import numpy as np
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from numpy.typing import NDArray
+
+from hpo.data.metrics import Metric
+from hpo.data.target_encoding import TargetEncoding
+from hpo.nn.architecture import Architecture, Floats
+from hpo.nn.losses import Target
+from hpo.nn.network import predict
+from hpo.nn.training import Members, Rows, Trained, TrainingSettings, train
+
+STACK_BYTES = 1 << 28
+"""Upper bound on the state of one stack: parameters, gradient, two moments and the snapshot."""
+
+MOST_MEMBERS = 64
+"""More members than this do not make a stack quicker."""
+
+# Random states are the study's seed and two more numbers, so that no two purposes share a stream.
+_MEMBER = 1
+_ROW_ORDER = 2
+
+
+class Slot(NamedTuple):
+    """A trial to be trained: its number and its parameters."""
+
+    number: int
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """All that a worker needs to train a slot, the same for every slot of a study.
+
+    ``training`` and ``validation`` hold the encoded target; ``training_target`` and
+    ``validation_target`` (rows,) hold class indices or values in the user's units, which metrics
+    are measured in.
+    """
+
+    architecture: Architecture
+    settings: TrainingSettings
+    metric: Metric
+    target: TargetEncoding
+    training: Rows
+    validation: Rows
+    training_target: NDArray[Any]
+    validation_target: NDArray[Any]
+    seed: int
+
+    def in_units(self, prediction: Floats) -> Floats:
+        """Probabilities as they are, values in the user's units."""
+        if self.target.task == "classification":
+            return prediction
+        return self.target.inverse(prediction)
+
+    def row_loss(self, prediction: Floats, target: Target) -> Floats:
+        """The metric's loss of each row; ``target`` as encoded."""
+        if self.target.task == "classification":
+            return self.metric.loss_of_rows(prediction, target)
+        units = self.target.inverse(target)[:, 0]
+        return self.metric.loss_of_rows(self.target.inverse(prediction), units)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a slot.
+
+    ``value`` is the metric on the validation rows, None if training failed, for which ``reason``
+    stands then. ``curves``: name -> (epochs,) float32. ``prediction`` (rows, outputs) float32 for
+    the validation rows, in the user's units; ``params`` (n_params,) float32. Epochs count from 1.
+    """
+
+    number: int
+    value: float | None
+    reason: str | None
+    seconds: float
+    train_value: float | None = None
+    epochs: int = 0
+    best_epoch: int = 0
+    curves: Mapping[str, NDArray[np.float32]] | None = None
+    prediction: NDArray[np.float32] | None = None
+    params: NDArray[np.float32] | None = None
+
+    @property
+    def intermediate(self) -> dict[int, float]:
+        """The metric on the validation rows after epochs 1, 2, 4, 8 … and the last."""
+        if self.curves is None:
+            return {}
+        scores = self.curves["val_score"]
+        steps = {2**power for power in range(len(scores).bit_length())} | {len(scores)}
+        chosen = {step: float(scores[step - 1]) for step in sorted(steps) if step <= len(scores)}
+        return {step: score for step, score in chosen.items() if math.isfinite(score)}
+
+
+def row_order(seed: int) -> tuple[int, ...]:
+    """The random state of the order of rows, the same for every trial of a study."""
+    return seed, 0, _ROW_ORDER
+
+
+def train_slots(problem: Problem, slots: Sequence[Slot]) -> list[Outcome]:
+    """Train the slots as one stack and score each member."""
+    start = time.perf_counter()
+    members = Members(
+        learning_rate=np.array([slot.params["learning_rate"] for slot in slots]),
+        weight_decay=np.array([slot.params["weight_decay"] for slot in slots]),
+        random_state=tuple((problem.seed, slot.number, _MEMBER) for slot in slots),
+    )
+    training, validation = _plain(problem.training), _plain(problem.validation)
+    trained = train(
+        problem.architecture, problem.settings, members, training, validation, problem.row_loss
+    )
+    seconds = (time.perf_counter() - start) / len(slots)
+    return [
+        _outcome(problem, slot.number, trained, member, seconds)
+        for member, slot in enumerate(slots)
+    ]
+
+
+def _plain(rows: Rows) -> Rows:
+    """The same memory as plain arrays; workers get large arrays as memory-mapped ones."""
+    return Rows(np.asarray(rows.X), np.asarray(rows.target))
+
+
+def _outcome(
+    problem: Problem, number: int, trained: Trained, member: int, seconds: float
+) -> Outcome:
+    epochs = int(trained.epochs[member])
+    curves = _curves(problem, trained, member, epochs)
+    failed = Outcome(number, None, None, seconds, None, epochs, 0, curves)
+    if trained.diverged[member]:
+        return _failed(failed, f"diverged in epoch {epochs}: the loss was not finite")
+    params = trained.params[member]
+    prediction = _predict(problem, params, problem.validation.X)
+    value = float(problem.metric(prediction, problem.validation_target)[0])
+    fitted = _predict(problem, params, problem.training.X)
+    train_value = float(problem.metric(fitted, problem.training_target)[0])
+    if not (math.isfinite(value) and math.isfinite(train_value)):
+        return _failed(failed, f"{problem.metric.name} was not finite after epoch {epochs}")
+    return Outcome(
+        number=number,
+        value=value,
+        reason=None,
+        seconds=seconds,
+        train_value=train_value,
+        epochs=epochs,
+        best_epoch=int(trained.best_epoch[member]) + 1,
+        curves=curves,
+        prediction=prediction[0].astype(np.float32),
+        params=params,
+    )
+
+
+def _failed(outcome: Outcome, reason: str) -> Outcome:
+    fields = {"value": None, "reason": reason}
+    return Outcome(**(vars(outcome) | fields))
+
+
+def _predict(problem: Problem, params: Floats, X: Floats) -> Floats:
+    """Predictions (1, rows, outputs) of one member in the user's units."""
+    return problem.in_units(predict(problem.architecture, params[None], np.asarray(X)))
+
+
+def _curves(
+    problem: Problem, trained: Trained, member: int, epochs: int
+) -> dict[str, NDArray[np.float32]]:
+    raw = {name: curve[member, :epochs] for name, curve in trained.curves.items()}
+    score = problem.metric.score
+    curves = {
+        "train_loss": raw["train_loss"],
+        "train_score": score(raw["train_score_loss"], problem.training_target),
+        "val_loss": raw["val_loss"],
+        "val_score": score(raw["val_score_loss"], problem.validation_target),
+    }
+    with np.errstate(over="ignore"):
+        return {name: curve.astype(np.float32) for name, curve in curves.items()}
+
+
+class Workers:
+    """Trains slots in ``n_workers`` processes, or in this one if that is 1."""
+
+    def __init__(self, problem: Problem, n_workers: int) -> None:
+        self.problem = problem
+        self.n_workers = n_workers
+
+    def evaluate(self, slots: Sequence[Slot]) -> Iterator[list[Outcome]]:
+        """Outcomes of one stack after the other, in the order in which they are ready.
+
+        A worker that dies ends the whole call of joblib, so every stack that has not returned is
+        trained again one slot at a time, until the culprit is known; it fails with the reason.
+        """
+        left = {slot.number: slot for slot in slots}
+        try:
+            for outcomes in self._spread(self._stacks(slots)):
+                for outcome in outcomes:
+                    del left[outcome.number]
+                yield outcomes
+        except (TerminatedWorkerError, MemoryError):
+            for slot in list(left.values()):
+                yield [self._alone(slot)]
+
+    def _stacks(self, slots: Sequence[Slot]) -> list[Sequence[Slot]]:
+        member_bytes = 5 * 4 * self.problem.architecture.n_params
+        largest = max(1, min(MOST_MEMBERS, STACK_BYTES // member_bytes))
+        size = min(largest, math.ceil(len(slots) / self.n_workers))
+        return [slots[start : start + size] for start in range(0, len(slots), size)]
+
+    def _spread(self, stacks: list[Sequence[Slot]]) -> Iterator[list[Outcome]]:
+        if self.n_workers == 1:
+            yield from (train_slots(self.problem, stack) for stack in stacks)
+            return
+        parallel = joblib.Parallel(n_jobs=self.n_workers, return_as="generator_unordered")
+        yield from parallel(joblib.delayed(_work)(self.problem, stack) for stack in stacks)
+
+    def _alone(self, slot: Slot) -> Outcome:
+        """Train one slot in a process of its own, so that its death harms nothing else."""
+        try:
+            # Two jobs, or joblib would train in this process.
+            parallel = joblib.Parallel(n_jobs=2, return_as="list")
+            outcome: Outcome = parallel([joblib.delayed(_work)(self.problem, [slot])])[0][0]
+        except TerminatedWorkerError:
+            return Outcome(slot.number, None, "the worker process was killed while it trained", 0.0)
+        except MemoryError:
+            return Outcome(slot.number, None, "there was not enough memory to train it", 0.0)
+        return outcome
+
+
+def _work(problem: Problem, slots: Sequence[Slot]) -> list[Outcome]:
+    _follow_parent()
+    return train_slots(problem, slots)
+
+
+@cache
+def _follow_parent() -> None:
+    """End this worker when its parent has died; it would train for nobody."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

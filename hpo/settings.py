@@ -1,0 +1,79 @@
+"""What a study is fixed by, apart from its data: the same settings give the same trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the command line reads the defaults, and --help must not wait for NumPy
+    from hpo.data.schema import Task
+
+DEFAULT_HIDDEN = (64, 64)
+DEFAULT_EPOCHS = 50
+DEFAULT_PATIENCE = 10
+DEFAULT_ROUNDS = 5
+DEFAULT_TRIALS = 100
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides what the trials of a study are.
+
+    ``space`` as `SearchSpace.to_json` gives it. ``batch_size`` None is `batch_size_for` the number
+    of training rows; ``patience`` None trains every network for all ``epochs``.
+    """
+
+    target: str | None
+    header: bool
+    numeric: tuple[str, ...]
+    task: Task
+    metric: str
+    space: Mapping[str, Any]
+    seed: int = 0
+    rounds: int = DEFAULT_ROUNDS
+    test_size: float = 0.2
+    validation_size: float = 0.2
+    hidden: tuple[int, ...] = DEFAULT_HIDDEN
+    optimizer: str = "adam"
+    epochs: int = DEFAULT_EPOCHS
+    batch_size: int | None = None
+    patience: int | None = DEFAULT_PATIENCE
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, equal for equal settings."""
+        return asdict(self) | {"numeric": list(self.numeric), "hidden": list(self.hidden)}
+
+
+def batch_size_for(n_rows: int) -> int:
+    """A power of two from 32 to 256: about a hundred batches to an epoch of a large table."""
+    return min(256, max(32, 1 << (n_rows // 100).bit_length()))
+
+
+def describe_difference(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    """Each setting that differs, as ``epochs 50 (stored) / 20 (asked for)``; empty if none does."""
+    names = [name for name in (*stored, *(set(asked) - set(stored))) if name in asked]
+    gone = [f"{name} is no setting any more" for name in stored if name not in asked]
+    return "; ".join(
+        gone
+        + [
+            f"{name} {_shown(name, stored.get(name))} (stored) / "
+            f"{_shown(name, asked[name])} (asked for)"
+            for name in names
+            if stored.get(name) != asked[name]
+        ]
+    )
+
+
+def _shown(name: str, value: Any) -> str:
+    if name == "space" and isinstance(value, Mapping):
+        return ", ".join(f"{key} {_range(each)}" for key, each in value.items())
+    if isinstance(value, list):
+        return ",".join(map(str, value)) or "none"
+    return "automatic" if value is None else str(value)
+
+
+def _range(distribution: Mapping[str, Any]) -> str:
+    attributes = distribution["attributes"]
+    log = ":log" if attributes.get("log") else ""
+    return f"{attributes.get('low'):g}..{attributes.get('high'):g}{log}"

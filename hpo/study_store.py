@@ -1,0 +1,154 @@
+"""A study as the search sees it: rounds, claims and results over storage and artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from hpo.persistence import DamagedModelError, Network
+from hpo.preparation import Prepared
+from hpo.search.evaluation import Outcome, Slot
+from hpo.search.loop import Ranges
+from hpo.search.narrowing import FinishedTrial
+from hpo.search.space import SearchSpace
+from storage import catalogue, records, trials
+from storage.artifacts import Artifact, ArtifactStore
+from storage.errors import ArtifactError
+from storage.trials import RoundStorage
+
+KEEP_NETWORKS = 50
+"""How many networks of a study are kept whole: the best by validation score."""
+
+
+class StudyStore:
+    """The `RoundStore` of one study; see there. One search at a time may use it.
+
+    ``uid`` names the experiment in our tables, ``study_id`` the study in Optuna's.
+    """
+
+    def __init__(
+        self,
+        rounds: RoundStorage,
+        study_id: int,
+        uid: str,
+        space: SearchSpace,
+        prepared: Prepared,
+    ) -> None:
+        self.rounds = rounds
+        self.study_id = study_id
+        self.uid = uid
+        self.space = space
+        self.prepared = prepared
+        self.artifacts = ArtifactStore(rounds.folder)
+
+    def release(self) -> None:
+        """Let what a dead search had claimed be claimed again."""
+        with self.rounds.transaction() as connection:
+            trials.release_slots(connection, self.study_id)
+
+    def trials(self) -> list[records.TrialRecord]:
+        """Every trial, in the order of its number."""
+        with self.rounds.reading() as connection:
+            return trials.trials(connection, self.study_id)
+
+    def ranked(self) -> list[records.TrialRecord]:
+        """The complete trials, best first; of equal ones the one with the lower number."""
+        return rank(self.trials())
+
+    def size(self) -> int:
+        """How many trials there are, in whatever state."""
+        with self.rounds.reading() as connection:
+            return trials.count(connection, self.study_id)
+
+    def losses(self) -> list[FinishedTrial]:
+        """The complete trials; the metric is maximised, so a loss is its negative."""
+        return [
+            FinishedTrial(trial.number, -value, trial.params)
+            for trial, value in ((each, each.value) for each in self.ranked())
+            if value is not None
+        ]
+
+    def create_round(self, index: int, ranges: Ranges, slots: Sequence[Slot]) -> None:
+        """Enter a round's ranges and its slots in one transaction."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        rows = [records.Slot(slot.number, dict(slot.params)) for slot in slots]
+        with self.rounds.transaction() as connection:
+            trials.create_slots(connection, self.study_id, rows, self.space.distributions)
+            catalogue.save_round(connection, self.uid, records.RoundRecord(index, ranges), now)
+
+    def claim(self, below: int) -> list[Slot]:
+        """Take the waiting trials numbered under ``below``."""
+        with self.rounds.transaction() as connection:
+            claimed = trials.claim_slots(connection, self.study_id, below)
+        return [Slot(slot.number, slot.params) for slot in claimed]
+
+    def finish(self, outcomes: Sequence[Outcome]) -> None:
+        """Save the networks that are worth it, then enter all results in one transaction."""
+        results = [_result(outcome) for outcome in outcomes]
+        digests = {outcome.number: self._save(outcome) for outcome in self._worth_keeping(outcomes)}
+        with self.rounds.transaction() as connection:
+            trials.finish_slots(connection, self.study_id, results)
+            catalogue.save_arrays(connection, self.uid, results)
+            catalogue.save_artifacts(connection, self.uid, digests)
+            ranked = rank(trials.trials(connection, self.study_id))
+            best = {trial.number for trial in ranked[:KEEP_NETWORKS]}
+            kept = catalogue.load_artifacts(connection, self.uid)
+            dropped = {number: digest for number, digest in kept.items() if number not in best}
+            catalogue.drop_artifacts(connection, self.uid, list(dropped))
+            unused = catalogue.unreferenced(connection, list(dropped.values()))
+        for digest in unused:
+            self.artifacts.delete(digest)
+
+    def network(self, number: int) -> tuple[str, Network]:
+        """The stored network of a trial and its digest.
+
+        Raises
+        ------
+        ArtifactError
+            If it is missing or damaged; names the trial and the file.
+        """
+        with self.rounds.reading() as connection:
+            digest = catalogue.load_artifacts(connection, self.uid).get(number)
+        if digest is None:
+            raise ArtifactError(f"trial {number}: its network is not among those that are kept")
+        try:
+            return digest, Network.from_bytes(*self.artifacts.load(digest))
+        except (ArtifactError, DamagedModelError) as error:
+            raise ArtifactError(f"trial {number}: {error}") from error
+
+    def _worth_keeping(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Those that are among the best so far; what falls out of them later is dropped then."""
+        known = [trial.value for trial in self.ranked()[:KEEP_NETWORKS] if trial.value is not None]
+        bar = known[-1] if len(known) == KEEP_NETWORKS else float("-inf")
+        return [each for each in outcomes if each.value is not None and each.value >= bar]
+
+    def _save(self, outcome: Outcome) -> str:
+        assert outcome.params is not None
+        network = self.prepared.network(outcome.params, {"number": outcome.number})
+        return self.artifacts.save(Artifact(*network.to_bytes()))
+
+
+def rank(records_of_trials: Sequence[records.TrialRecord]) -> list[records.TrialRecord]:
+    """The complete trials with a value, best first; of equal ones the lower number first."""
+    complete = [each for each in records_of_trials if each.value is not None]
+    return sorted(complete, key=lambda each: (-(each.value or 0.0), each.number))
+
+
+def _result(outcome: Outcome) -> records.Result:
+    curves = outcome.curves or {}
+    attributes = {
+        "train": outcome.train_value,
+        "epochs": outcome.epochs,
+        "best_epoch": outcome.best_epoch,
+        "seconds": round(outcome.seconds, 4),
+        "reason": outcome.reason,
+    }
+    return records.Result(
+        number=outcome.number,
+        value=outcome.value,
+        intermediate=outcome.intermediate,
+        attributes={name: value for name, value in attributes.items() if value is not None},
+        curve_names=tuple(curves),
+        curves=records.stacked(curves.values()),
+        prediction=outcome.prediction,
+    )

@@ -1,0 +1,86 @@
+"""The end of a search as plain values: what ``--json`` prints and what the tables are drawn from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from hpo.experiment import Experiment
+from hpo.study_store import rank
+from storage.records import Look, TrialRecord
+
+BEST = 10
+"""How many trials the list of the best shows."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A finished search. ``look`` is the winner's look at the test rows, None if they stayed shut.
+
+    ``document`` is the JSON object of ``--json``.
+    """
+
+    document: dict[str, Any]
+    best: list[TrialRecord]
+    look: Look | None
+
+
+def summarise(experiment: Experiment, url: str, seconds: float, *, keep_sealed: bool) -> Summary:
+    """Choose the winner, look at the test rows unless they are to stay sealed, and collect.
+
+    Raises
+    ------
+    NoFiniteTrialError
+        If every trial failed.
+    ArtifactError
+        If the winner's network is missing or damaged.
+    """
+    winner = experiment.winner()
+    expectation = experiment.expectation()
+    look = None if keep_sealed else experiment.test(winner)
+    trials = experiment.store.trials()
+    states = Counter(trial.state for trial in trials)
+    document = {
+        "study": experiment.study,
+        "storage": url,
+        "task": experiment.settings.task,
+        "metric": experiment.settings.metric,
+        "rows": experiment.prepared.rows,
+        "trials": {
+            "complete": states["COMPLETE"],
+            "pruned": states["PRUNED"],
+            "failed": states["FAIL"],
+        },
+        "rounds": _rounds(experiment, trials),
+        "best": {
+            "trial": winner.number,
+            "validation": winner.value,
+            "train": winner.attributes["train"],
+            "expected": expectation.score,
+            "expected_se": expectation.standard_error,
+            "params": winner.params,
+        },
+        "test": {"score": look and look.score, "evaluations": len(experiment.looks())},
+        "seconds": round(seconds, 3),
+    }
+    return Summary(document, rank(trials)[:BEST], look)
+
+
+def _rounds(experiment: Experiment, trials: list[TrialRecord]) -> list[dict[str, Any]]:
+    size = experiment.narrowing.trials_per_round
+    finished = [each for each in trials if each.state in {"COMPLETE", "PRUNED", "FAIL"}]
+    counts = Counter(trial.number // size for trial in finished)
+    best: dict[int, float] = {}
+    for trial in rank(trials):
+        if trial.value is not None:
+            best.setdefault(trial.number // size, trial.value)
+    return [
+        {
+            "round": record.round,
+            "trials": counts[record.round],
+            "ranges": record.ranges,
+            "best": best.get(record.round),
+        }
+        for record in experiment.rounds()
+    ]

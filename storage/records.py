@@ -1,0 +1,85 @@
+"""Plain values that cross the boundary between the storage and whoever uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Json = Any
+"""Whatever ``json`` writes and reads."""
+
+
+@dataclass(frozen=True)
+class ExperimentRecord:
+    """What a study was made of. ``uid`` is 32 hexadecimal digits; ``created_at`` ISO 8601, UTC."""
+
+    uid: str
+    created_at: str
+    source: str
+    fingerprint: Json
+    settings: Json
+    preparation: Json
+    versions: Json
+    trials_per_round: int
+
+
+class RoundRecord(NamedTuple):
+    """A round and the ranges that its points were drawn from, name -> [low, high]."""
+
+    round: int
+    ranges: dict[str, list[float]]
+
+
+class Slot(NamedTuple):
+    """A trial to be trained: its number and its parameters."""
+
+    number: int
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a trained slot leaves behind.
+
+    ``value`` is None for a trial that failed, and ``attributes`` then say why. ``intermediate``
+    maps a step to a value. ``curves`` (names, epochs) and ``prediction`` (rows, outputs) are
+    float32; a failed trial has no prediction.
+    """
+
+    number: int
+    value: float | None
+    intermediate: Mapping[int, float]
+    attributes: Mapping[str, Json]
+    curve_names: tuple[str, ...] = ()
+    curves: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    prediction: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """A trial as the study has it; ``state`` is Optuna's name, as in ``COMPLETE``."""
+
+    number: int
+    state: str
+    value: float | None
+    params: dict[str, Any]
+    attributes: dict[str, Json] = field(default_factory=dict)
+
+
+class Look(NamedTuple):
+    """One entry of the ledger: the how-manieth look of its experiment, and what it showed."""
+
+    order: int
+    model: str
+    why: str
+    score: float | None
+
+
+def stacked(curves: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Curves of one length as one array (names, epochs)."""
+    rows = list(curves)
+    return np.stack(rows) if rows else np.empty((0, 0), np.float32)
