@@ -1,5 +1,21 @@
 """Hyperparameter search for neural networks that trains a whole round of trials as one stack."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from hpo._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from hpo.search.sampler import NarrowingSampler
+    from hpo.search.space import SearchSpace
+
+__all__ = ["NarrowingSampler", "SearchSpace", "__version__"]
+
+_HOMES = {"NarrowingSampler": "hpo.search.sampler", "SearchSpace": "hpo.search.space"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562): Optuna takes a second."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hpo' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

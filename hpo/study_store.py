@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
 
 from hpo.persistence import DamagedModelError, Network
 from hpo.preparation import Prepared
@@ -124,7 +127,8 @@ class StudyStore:
 
     def _save(self, outcome: Outcome) -> str:
         assert outcome.params is not None
-        network = self.prepared.network(outcome.params, {"number": outcome.number})
+        trial = {"number": outcome.number, "validation": outcome.value}
+        network = self.prepared.network(outcome.params, trial)
         return self.artifacts.save(Artifact(*network.to_bytes()))
 
 
@@ -149,6 +153,12 @@ def _result(outcome: Outcome) -> records.Result:
         intermediate=outcome.intermediate,
         attributes={name: value for name, value in attributes.items() if value is not None},
         curve_names=tuple(curves),
-        curves=records.stacked(curves.values()),
+        curves=_float32(curves),
         prediction=outcome.prediction,
     )
+
+
+def _float32(curves: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float32]:
+    """The curves (names, epochs) as they are stored; a loss beyond float32 becomes infinite."""
+    with np.errstate(over="ignore"):
+        return np.array(list(curves.values()), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The end of a search as plain values: what ``--json`` prints and what the tables are drawn from."""
+"""The end of a search as plain values: what ``--json`` prints and the tables are drawn from."""
 
 from __future__ import annotations
 

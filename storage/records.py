@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -77,9 +77,3 @@ class Look(NamedTuple):
     model: str
     why: str
     score: float | None
-
-
-def stacked(curves: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Curves of one length as one array (names, epochs)."""
-    rows = list(curves)
-    return np.stack(rows) if rows else np.empty((0, 0), np.float32)

@@ -59,34 +59,32 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command with these arguments and return its exit code."""
     try:
         result = cli.main(list(arguments), prog_name="hpo", standalone_mode=False)
-    except click.ClickException as error:
-        return _complain(error.format_message(), error.exit_code)
-    except click.Abort:
-        return _complain("interrupted; the same command goes on from here", INTERRUPTED)
-    except TerminatedError:
-        return _complain("terminated; the same command goes on from here", TERMINATED)
-    except tuple(EXIT_CODES) as error:
-        return _complain(str(error), _code(error))
     except BrokenPipeError:
         # Whoever read our output has enough; Python must not complain while it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:
+    except (Exception, TerminatedError) as error:
         if os.environ.get("HPO_DEBUG"):
             traceback.print_exc()
-        what = f"internal error: {type(error).__name__}: {error}"
-        return _complain(f"{what}; HPO_DEBUG=1 shows where, please report it", INTERNAL)
+        code, line = _verdict(error)
+        click.echo(f"hpo: {' '.join(line.split())}", err=True)
+        return code
     return result if isinstance(result, int) else 0
 
 
-def _code(error: Exception) -> int:
-    return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
-
-
-def _complain(message: str, code: int) -> int:
-    line = " ".join(message.split())
-    click.echo(f"hpo: {line}", err=True)
-    return code
+def _verdict(error: BaseException) -> tuple[int, str]:
+    """The exit code and the one line for an error."""
+    if isinstance(error, click.ClickException):
+        return error.exit_code, error.format_message()
+    if isinstance(error, click.Abort):
+        return INTERRUPTED, "interrupted; the same command goes on from here"
+    if isinstance(error, TerminatedError):
+        return TERMINATED, "terminated; the same command goes on from here"
+    for kind, code in EXIT_CODES.items():
+        if isinstance(error, kind):
+            return code, str(error)
+    what = f"internal error: {type(error).__name__}: {error}"
+    return INTERNAL, f"{what}; HPO_DEBUG=1 shows where, please report it"
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

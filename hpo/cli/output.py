@@ -55,17 +55,15 @@ def _narrowing(summary: Summary) -> Table:
 
 def _winner(summary: Summary) -> list[str]:
     best, metric = summary.document["best"], metric_word(summary.document["metric"])
-    expected = f"{score(best['expected'])} ± {score(best['expected_se'])}"
-    lines = [
-        f"winner: trial {best['trial']}, val {metric} {score(best['validation'])} "
-        f"(train {score(best['train'])}), to expect on new rows {expected}"
-    ]
+    seen = f"val {metric} {score(best['validation'])}, train {metric} {score(best['train'])}"
+    expected = f"{metric} {score(best['expected'])} ± {score(best['expected_se'])}"
+    lines = [f"winner: trial {best['trial']}, {seen}", f"expected on new rows: {expected}"]
     look = summary.look
     if look is None or look.score is None:
         return [*lines, "test: the test rows stay sealed"]
     count = summary.document["test"]["evaluations"]
     rows = summary.document["rows"]["test"]
-    note = "" if count == 1 else f"; the test rows of this study were looked at {count} times"
+    note = "" if count == 1 else f"; these rows were looked at {count} times"
     return [*lines, f"test: {metric} {score(look.score)} on {rows} rows (look {look.order}){note}"]
 
 

@@ -91,15 +91,20 @@ def _check_members(members: list[zipfile.ZipInfo], max_bytes: int, packed_size: 
     if sum(member.compress_size for member in members) > packed_size:
         raise DataError("its arrays claim more bytes than it has; it is damaged")
     for member in members:
-        if not member.filename.endswith(".npy"):
-            raise DataError(f"{shown(member.filename)} is no array; leave it out")
-        if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-            raise DataError(f"{shown(member.filename)} is packed in a way that NumPy does not use")
-        if member.file_size > max(_RATIO_FREE, _LARGEST_RATIO * member.compress_size):
-            raise DataError(
-                f"{shown(member.filename)} unpacks to over {_LARGEST_RATIO} times its size; "
-                "if you trust it, save it with np.savez"
-            )
+        _check_member(member)
+
+
+def _check_member(member: zipfile.ZipInfo) -> None:
+    name = shown(member.filename)
+    if not member.filename.endswith(".npy"):
+        raise DataError(f"{name} is no array; leave it out")
+    if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        raise DataError(f"{name} is packed in a way that NumPy does not use; save it again")
+    if member.file_size > max(_RATIO_FREE, _LARGEST_RATIO * member.compress_size):
+        raise DataError(
+            f"{name} unpacks to over {_LARGEST_RATIO} times its size; if you trust it, save it "
+            "with np.savez"
+        )
 
 
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:

@@ -82,8 +82,8 @@ class Outcome:
     """What became of a slot.
 
     ``value`` is the metric on the validation rows, None if training failed, for which ``reason``
-    stands then. ``curves``: name -> (epochs,) float32. ``prediction`` (rows, outputs) float32 for
-    the validation rows, in the user's units; ``params`` (n_params,) float32. Epochs count from 1.
+    stands then. ``curves``: name -> (epochs,). ``prediction`` (rows, outputs) float32 for the
+    validation rows, in the user's units; ``params`` (n_params,) float32. Epochs count from 1.
     """
 
     number: int
@@ -93,7 +93,7 @@ class Outcome:
     train_value: float | None = None
     epochs: int = 0
     best_epoch: int = 0
-    curves: Mapping[str, NDArray[np.float32]] | None = None
+    curves: Mapping[str, NDArray[np.float64]] | None = None
     prediction: NDArray[np.float32] | None = None
     params: NDArray[np.float32] | None = None
 
@@ -178,17 +178,15 @@ def _predict(problem: Problem, params: Floats, X: Floats) -> Floats:
 
 def _curves(
     problem: Problem, trained: Trained, member: int, epochs: int
-) -> dict[str, NDArray[np.float32]]:
+) -> dict[str, NDArray[np.float64]]:
     raw = {name: curve[member, :epochs] for name, curve in trained.curves.items()}
     score = problem.metric.score
-    curves = {
+    return {
         "train_loss": raw["train_loss"],
         "train_score": score(raw["train_score_loss"], problem.training_target),
         "val_loss": raw["val_loss"],
         "val_score": score(raw["val_score_loss"], problem.validation_target),
     }
-    with np.errstate(over="ignore"):
-        return {name: curve.astype(np.float32) for name, curve in curves.items()}
 
 
 class Workers:

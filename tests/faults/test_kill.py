@@ -1,0 +1,94 @@
+"""kill -9 at any moment: the same command goes on to the trials of an undisturbed run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.running import Trial, finish, integrity, start, stored_trials
+
+COMMAND = (
+    "search", "digits", "--trials", 40, "--rounds", 4, "--hidden", "24", "--epochs", 12,
+    "--seed", 3, "--workers", 2, "--json",
+)  # fmt: skip
+
+
+def watch(path: Path) -> dict[int, Trial]:
+    """The trials as far as the database exists."""
+    try:
+        return stored_trials(path, "digits")
+    except sqlite3.OperationalError:
+        return {}
+
+
+def finished(trials: dict[int, Trial]) -> dict[int, Trial]:
+    return {number: each for number, each in trials.items() if each["state"] == "COMPLETE"}
+
+
+def kill_when(folder: Path, moment: Callable[[dict[int, Trial]], bool]) -> dict[int, Trial]:
+    """Start the search, kill it at the moment, and return what it had finished by then."""
+    process = start(folder, *COMMAND)
+    deadline = time.monotonic() + 60
+    while process.poll() is None and not moment(watch(folder / "hpo.db")):
+        assert time.monotonic() < deadline, "the moment never came"
+        time.sleep(0.002)
+    assert process.poll() is None, finish(process).err
+    os.kill(process.pid, signal.SIGKILL)
+    finish(process)
+    return finished(watch(folder / "hpo.db"))
+
+
+def test_three_kills_change_nothing(tmp_path: Path) -> None:
+    (tmp_path / "calm").mkdir()
+    (tmp_path / "killed").mkdir()
+    calm = finish(start(tmp_path / "calm", *COMMAND))
+    assert calm.code == 0, calm.err
+    expected = stored_trials(tmp_path / "calm" / "hpo.db", "digits")
+
+    moments: list[Callable[[dict[int, Trial]], bool]] = [
+        lambda trials: len(trials) == 10,  # the first round stands, none of it is trained
+        lambda trials: len(finished(trials)) > 10,  # in the second round
+        lambda trials: len(trials) > 30 and len(finished(trials)) >= 30,  # in the last one
+    ]
+    recorded: dict[int, Trial] = {}
+    for moment in moments:
+        now = kill_when(tmp_path / "killed", moment)
+        assert {number: now.get(number) for number in recorded} == recorded
+        assert integrity(tmp_path / "killed" / "hpo.db") == "ok"
+        recorded = now
+    assert 10 < len(recorded) < 40
+
+    resumed = finish(start(tmp_path / "killed", *COMMAND))
+    assert resumed.code == 0, resumed.err
+    final = stored_trials(tmp_path / "killed" / "hpo.db", "digits")
+    assert final == expected
+    assert list(final) == list(range(40))
+    ours, theirs = resumed.document, calm.document
+    assert ours["test"] == theirs["test"] == {"score": theirs["test"]["score"], "evaluations": 1}
+    assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+    kill_when(tmp_path, lambda trials: len(trials) > 10)
+    deadline = time.monotonic() + 10
+    while (left := _processes_in(tmp_path)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not left
+
+
+def _processes_in(folder: Path) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink() == folder:
+                found.append((process / "cmdline").read_text())
+        except OSError:
+            continue
+    return found

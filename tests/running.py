@@ -1,0 +1,82 @@
+"""Running the command in processes of its own, and reading what it stored with plain SQL."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The one JSON object on stdout."""
+        document: dict[str, Any] = json.loads(self.out)
+        return document
+
+
+Hpo = Callable[..., Ran]
+
+
+def start(folder: Path, *arguments: object) -> subprocess.Popen[str]:
+    """Start the command in a process of its own, in ``folder``."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "hpo", *map(str, arguments)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> Ran:
+    """Wait for a started command."""
+    out, err = process.communicate(timeout=240)
+    return Ran(process.returncode, out, err)
+
+
+Trial = dict[str, Any]
+
+_QUERIES = {
+    "params": "SELECT param_name, param_value, distribution_json FROM trial_params",
+    "values": "SELECT objective, value, value_type FROM trial_values",
+    "intermediate": "SELECT step, intermediate_value FROM trial_intermediate_values",
+}
+
+
+def stored_trials(path: Path, study: str) -> dict[int, Trial]:
+    """Every trial of a study by its number, read with plain SQL: no code of ours or Optuna's."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        rows = connection.execute(
+            "SELECT trial_id, number, state FROM trials JOIN studies USING (study_id) "
+            "WHERE study_name = ? ORDER BY trial_id",
+            (study,),
+        ).fetchall()
+        found = {}
+        for trial_id, number, state in rows:
+            details = {
+                name: sorted(connection.execute(f"{query} WHERE trial_id = ?", (trial_id,)))
+                for name, query in _QUERIES.items()
+            }
+            assert number not in found, f"number {number} twice"
+            found[number] = {"state": state, **details}
+        return found
+
+
+def integrity(path: Path) -> str:
+    """What SQLite's own check says; ``ok`` if all is well."""
+    with closing(sqlite3.connect(path)) as connection:
+        return str(connection.execute("PRAGMA integrity_check").fetchone()[0])
