@@ -70,7 +70,9 @@ def _shown(name: str, value: Any) -> str:
         return ", ".join(f"{key} {_range(each)}" for key, each in value.items())
     if isinstance(value, list):
         return ",".join(map(str, value)) or "none"
-    return "automatic" if value is None else str(value)
+    if value is None:
+        return "automatic" if name == "batch_size" else "none"
+    return str(value)
 
 
 def _range(distribution: Mapping[str, Any]) -> str:

@@ -114,7 +114,7 @@ def load_artifacts(connection: Connection, uid: str) -> dict[int, str]:
     """Trial number -> digest, of the networks that are kept."""
     table = schema.artifacts
     query = sa.select(table.c.number, table.c.digest).where(table.c.experiment == uid)
-    return dict(connection.execute(query).tuples().all())
+    return {row.number: row.digest for row in connection.execute(query)}
 
 
 def drop_artifacts(connection: Connection, uid: str, numbers: Sequence[int]) -> None:

@@ -207,7 +207,7 @@ def _ids(
     )
     if state is not None:
         query = query.where(_TRIALS.c.state == state)
-    return dict(connection.execute(query).tuples().all())
+    return {row.number: row.trial_id for row in connection.execute(query)}
 
 
 def _params(connection: Connection, study_id: int) -> dict[int, dict[str, Any]]:

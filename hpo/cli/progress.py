@@ -114,7 +114,7 @@ class _Progress:
         return Group(head, table, Text(", ".join(self._best_words())))
 
     def _head(self) -> str:
-        planned = max(self.experiment.narrowing.n_rounds, self.index + 1)
+        planned = -(-self.total // self.experiment.narrowing.trials_per_round)
         failed = f", {self.failed} failed" if self.failed else ""
         where = f"round {self.index + 1}/{planned}"
         return f"{self.experiment.study}: {where}, {self.finished}/{self.total} trials{failed}"

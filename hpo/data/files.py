@@ -35,9 +35,8 @@ def find_file(source: str, other_names: Sequence[str] = ()) -> Path:
             raise DataError(f"{source} is no regular file: save the data to a file first")
         with path.open("rb"):
             return path.absolute()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise DataError(f"{source} cannot be read: {reason}") from None
+    except OSError as error:
+        raise DataError(f"{source} cannot be read: {error.strerror}") from None
 
 
 def beginning(path: Path) -> bytes:
@@ -57,7 +56,7 @@ def _not_there(path: Path, other_names: Sequence[str]) -> str:
     folder = path.parent
     neighbours = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
     question = did_you_mean(path.name, [*other_names, *neighbours])
-    if path.suffix or len(path.parts) > 1:
+    if path.suffix or len(path.parts) > 1 or not other_names:
         return f"{path}: there is no such file{question}"
     sets = ", ".join(other_names)
     return f"{path} is neither a file nor a data set of scikit-learn ({sets}){question}"

@@ -87,9 +87,10 @@ class NumberEncoding:
             out[block, n_values:] = missing[:, self.flagged]
 
     def _standardised(self, values: Floats) -> Floats:
-        with np.errstate(over="ignore"):  # an overflow is clipped like any large value
-            centred = values[:, self.varies] - self.mean[self.varies]
-            return np.clip(centred / self.deviation[self.varies], -CLIP, CLIP)
+        """Return the columns that vary; by halves, so that a difference cannot overflow."""
+        with np.errstate(over="ignore"):  # a quotient may, and is clipped like any large value
+            centred = values[:, self.varies] / 2 - self.mean[self.varies] / 2
+            return np.clip(centred / self.deviation[self.varies] * 2, -CLIP, CLIP)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""

@@ -90,7 +90,7 @@ def _fault(line: str, number: int) -> str:
     if number == 1 and line.startswith(_UTF_16):
         return "the file is UTF-16; save it as UTF-8"
     if "\0" in line:
-        return "a NUL byte; the file is binary, UTF-16 or damaged; save it as UTF-8 text"
+        return "a NUL byte; the file is binary, UTF-16 or damaged; save it as UTF-8"
     if not line.isascii() and (wrong := _UNDECODABLE.search(line)):
         byte = ord(wrong.group()) - 0xDC00
         return f"byte 0x{byte:02x} at character {wrong.start() + 1} is not UTF-8; save it as UTF-8"
@@ -106,4 +106,4 @@ def _reason(error: csv.Error) -> str:
         return f"a cell longer than {limit:,} characters; is a quotation mark left open?"
     if "unexpected end" in reason:
         return "a quotation mark is opened and never closed; close or delete it"
-    return f"quotation marks that do not match ({reason}); double those inside a cell"
+    return "quotation marks that do not match; double those inside a cell"

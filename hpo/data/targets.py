@@ -36,7 +36,7 @@ def check_target(target: Target, source: str, place: Callable[[int], str]) -> No
         row = int(np.argmax(np.abs(values) > _LARGEST))
         raise DataError(
             f"{what} is {values[row]:g} in {place(row)}; numbers beyond ±{_LARGEST:g} cannot be "
-            "squared: correct the cell or rescale the column"
+            "squared: correct or rescale it"
         )
     if values.min() == values.max():
         only = shown(target.label(values[0]))[1:-1]

@@ -10,13 +10,13 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
 import joblib
 import numpy as np
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 from numpy.typing import NDArray
 
 from hpo.data.metrics import Metric
@@ -208,7 +208,7 @@ class Workers:
                 for outcome in outcomes:
                     del left[outcome.number]
                 yield outcomes
-        except (TerminatedWorkerError, MemoryError):
+        except (BrokenProcessPool, MemoryError):
             for slot in list(left.values()):
                 yield [self._alone(slot)]
 
@@ -231,7 +231,7 @@ class Workers:
             # Two jobs, or joblib would train in this process.
             parallel = joblib.Parallel(n_jobs=2, return_as="list")
             outcome: Outcome = parallel([joblib.delayed(_work)(self.problem, [slot])])[0][0]
-        except TerminatedWorkerError:
+        except BrokenProcessPool:
             return Outcome(slot.number, None, "the worker process was killed while it trained", 0.0)
         except MemoryError:
             return Outcome(slot.number, None, "there was not enough memory to train it", 0.0)

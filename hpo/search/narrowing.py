@@ -292,8 +292,8 @@ def _value(distribution: Numerical, box_range: Range, share: float) -> float:
     if distribution.step is not None:
         return _grid_value(distribution, box_range, share)
     low, high = (_coordinate(distribution, end) for end in box_range)
-    # Weighted so, and not from the width, because the width of a huge range overflows.
-    value = low * (1 - share) + high * share
+    # Not low + share * (high - low), whose width overflows; nor above high, whose exp may do so.
+    value = min(low * (1 - share) + high * share, high)
     if distribution.log:
         value = math.exp(value)
     return min(max(value, box_range[0]), box_range[1])

@@ -20,6 +20,8 @@ from hpo.data.loading import load, load_features
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 X = np.arange(12, dtype=np.float32).reshape(6, 2)
 Y = np.array([0, 1, 0, 1, 0, 1])
 
@@ -64,9 +66,7 @@ dtypes = (
     st.booleans(),
     st.booleans(),
 )
-def test_reads_what_numpy_writes(
-    array: np.ndarray[Any, Any], fortran: bool, compress: bool
-) -> None:
+def test_reads_what_numpy_writes(array: NDArray[Any], fortran: bool, compress: bool) -> None:
     array = np.asfortranarray(array) if fortran and array.ndim else array
     found = read_npz(packed(compress, a=array, b=Y))
     np.testing.assert_array_equal(found["a"], array)
@@ -203,7 +203,7 @@ def test_features_and_target_by_name(
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.int64])
 def test_images(tmp_path: Path, dtype: type) -> None:
-    images = np.arange(6 * 2 * 3 * 2).reshape(6, 2, 3, 2).astype(dtype)
+    images: NDArray[Any] = np.arange(6 * 2 * 3 * 2).reshape(6, 2, 3, 2).astype(dtype)
     features = load(save(tmp_path, X=images, y=Y)).features
     assert features.image_shape == (2, 3, 2)
     assert features.columns[:3] == ("pixel_0_0_0", "pixel_0_0_1", "pixel_0_1_0")

@@ -63,6 +63,7 @@ def int_ranges(draw: st.DrawFn) -> IntDistribution:
 
 
 EXTREMES = [
+    FloatDistribution(1.7976931348621712e308, 1.7976931348622732e308, log=True),
     FloatDistribution(-1.7e308, 1.7e308),
     FloatDistribution(5e-324, 1.7e308, log=True),
     FloatDistribution(5e-324, 1e-323, log=True),

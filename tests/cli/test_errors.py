@@ -1,0 +1,119 @@
+"""Bad input gets one line that says what, where and what to do, and the right exit code."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.running import Hpo
+
+TABLE = "a,b,y\n" + "".join(f"{i},{i % 3},{'pq'[i % 2]}\n" for i in range(40))
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "table.csv"
+    path.write_text(TABLE)
+    return path
+
+
+def assert_refused(
+    hpo: Hpo, tmp_path: Path, arguments: list[object], code: int, *says: str
+) -> None:
+    ran = hpo("search", *arguments)
+    assert ran.code == code, ran.err
+    assert ran.out == ""
+    assert ran.err.startswith("hpo: ")
+    assert ran.err.count("\n") == 1, ran.err
+    for part in says:
+        assert part in ran.err
+    assert not (tmp_path / "hpo.db").exists(), "nothing is to be left behind"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["nothing.csv"], 3, ["nothing.csv"]),
+        (["digit"], 3, ["digits"]),
+        (["table.csv"], 2, ["--target", "a, b, y"]),
+        (["table.csv", "--target", "z"], 3, ["z", "a, b, y"]),
+        (["table.csv", "--target", "y", "--numeric", "y"], 3, ["y", "line 2"]),
+        (["table.csv", "--target", "y", "--task", "regression"], 3, ["y", "'p'"]),
+        (["table.csv", "--target", "y", "--metric", "r2"], 2, ["r2", "accuracy"]),
+        (["table.csv", "--target", "y", "--metric", "acuracy"], 2, ["accuracy"]),
+        (["digits", "--trials", "0"], 2, ["--trials"]),
+        (["digits", "--trials", "many"], 2, ["--trials", "many"]),
+        (["digits", "--hidden", "64,x"], 2, ["64,x", "64,64"]),
+        (["digits", "--optimizer", "adamm"], 2, ["adamm", "adam"]),
+        (["digits", "--test-size", "1.5"], 2, ["--test-size 1.5", "0.2"]),
+        (["digits", "--space", "learning_rat=1..2"], 2, ["learning_rate"]),
+        (["digits", "--space", "learning_rate=2..1"], 2, ["2", "1"]),
+        (["digits", "--nothing"], 2, ["--nothing"]),
+        (["digits", "--seed", "-1"], 2, ["--seed"]),
+        (["digits", "--storage", "hpo.db"], 4, ["sqlite:///"]),
+        (["digits", "--storage", "sqlite:///no/such/folder/x.db"], 4, ["no/such/folder"]),
+        (["digits", "--storage", "postgresql://me:secret@host/db"], 4, ["me:***@host"]),
+    ],
+)
+@pytest.mark.usefixtures("table")
+def test_one_line_and_the_code(
+    hpo: Hpo, tmp_path: Path, arguments: list[object], code: int, says: list[str]
+) -> None:
+    assert_refused(hpo, tmp_path, arguments, code, *says)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", ["empty"]),
+        ("a,b,y\n", ["table.csv"]),
+        ("a,b,y\n1,2\n", ["line 2"]),
+        ("a,b,y\n" + "1,2,same\n" * 30, ["y", "same"]),
+        ("a,b,y\n" + "1,2,\n" * 30, ["y"]),
+        ("a,b,y\n1,2,p\n2,3,q\n", ["2 rows"]),
+        ("a,b,y\n" + "1,2,p\n1,2,q\n" * 20, ["constant"]),
+    ],
+)
+def test_bad_tables(hpo: Hpo, tmp_path: Path, table: Path, content: str, says: list[str]) -> None:
+    table.write_text(content)
+    assert_refused(hpo, tmp_path, [table, "--target", "y"], 3, *says)
+
+
+def test_foreign_and_broken_databases_end_with_4_and_stay_as_they_are(
+    hpo: Hpo, tmp_path: Path
+) -> None:
+    foreign = tmp_path / "foreign.db"
+    with closing(sqlite3.connect(foreign)) as connection:
+        connection.execute("CREATE TABLE birds (name TEXT)")
+        connection.commit()
+    broken = tmp_path / "broken.db"
+    broken.write_bytes(b"this is no database" * 100)
+    for path, says in ((foreign, "another program"), (broken, "no SQLite database")):
+        before = path.read_bytes()
+        assert_refused(hpo, tmp_path, ["digits", "--storage", f"sqlite:///{path}"], 4, says)
+        assert path.read_bytes() == before
+
+
+def test_a_second_search_of_a_study_is_refused(hpo: Hpo, tmp_path: Path) -> None:
+    from storage.locks import study_lock
+
+    quick = ("--trials", 2, "--rounds", 1, "--hidden", 4, "--epochs", 1)
+    with study_lock(tmp_path / "hpo.artifacts", "iris"):
+        ran = hpo("search", "iris", *quick)
+        assert ran.code == 4
+        assert "another search of study 'iris' is running" in ran.err
+        assert hpo("search", "iris", *quick, "--study", "other").code == 0
+    assert hpo("search", "iris", *quick).code == 0
+
+
+def test_an_internal_error_is_one_line_too(hpo: Hpo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpo.data.loading.load", lambda *_, **__: 1 / 0)
+    ran = hpo("search", "digits")
+    assert ran.code == 1
+    assert ran.err.startswith("hpo: internal error: ZeroDivisionError")
+    assert ran.err.count("\n") == 1
+    monkeypatch.setenv("HPO_DEBUG", "1")
+    assert "Traceback" in hpo("search", "digits").err

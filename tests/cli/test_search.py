@@ -1,0 +1,357 @@
+"""``hpo search`` from the command line to the database, on small real data."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution
+from sklearn.datasets import load_diabetes, load_iris
+
+from tests.running import Hpo, integrity, stored_trials
+
+QUICK = ("--trials", 12, "--rounds", 3, "--hidden", 8, "--epochs", 6)
+
+
+def search(hpo: Hpo, *arguments: object, data: object = "iris") -> dict[str, object]:
+    ran = hpo("search", data, *QUICK, "--json", *arguments)
+    assert ran.code == 0, ran.err
+    return ran.document
+
+
+def test_the_document_has_what_the_interface_promises(hpo: Hpo) -> None:
+    document = hpo("search", "iris", *QUICK, "--json").document
+    assert document["study"] == "iris"
+    assert document["storage"] == "sqlite:///hpo.db"
+    assert (document["task"], document["metric"]) == ("classification", "accuracy")
+    assert document["rows"] == {"train": 96, "validation": 24, "test": 30}
+    assert document["trials"] == {"complete": 12, "pruned": 0, "failed": 0}
+    assert [each["round"] for each in document["rounds"]] == [0, 1, 2]
+    assert [each["trials"] for each in document["rounds"]] == [4, 4, 4]
+    first = {"learning_rate": [1e-5, 1e-1], "weight_decay": [1e-5, 10.0]}
+    assert document["rounds"][0]["ranges"] == first
+    best = document["best"]
+    assert best.keys() >= {"trial", "validation", "train", "expected", "expected_se", "params"}
+    assert best["params"].keys() == {"learning_rate", "weight_decay"}
+    assert 0 <= best["expected"] <= best["validation"] <= 1
+    assert document["test"]["evaluations"] == 1
+    assert 0 < document["test"]["score"] <= 1
+    assert document["seconds"] > 0
+
+
+def test_optuna_reads_the_study(hpo: Hpo, tmp_path: Path) -> None:
+    document = hpo("search", "iris", *QUICK, "--json").document
+    study = optuna.load_study(study_name="iris", storage=f"sqlite:///{tmp_path}/hpo.db")
+    assert [trial.number for trial in study.trials] == list(range(12))
+    for trial in study.trials:
+        assert trial.state == optuna.trial.TrialState.COMPLETE
+        assert trial.distributions == {
+            "learning_rate": FloatDistribution(1e-5, 1e-1, log=True),
+            "weight_decay": FloatDistribution(1e-5, 10.0, log=True),
+        }
+        assert list(trial.intermediate_values) == [1, 2, 4, 6]
+        assert np.isfinite(
+            np.array([trial.value, *trial.intermediate_values.values()], float)
+        ).all()
+        assert trial.datetime_complete is not None
+    assert study.best_trial.number == document["best"]["trial"]
+    assert study.metric_names == ["accuracy"]
+
+
+def test_the_same_command_again_trains_nothing_and_looks_no_more(
+    hpo: Hpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = hpo("search", "iris", *QUICK, "--json").document
+    before = stored_trials(tmp_path / "hpo.db", "iris")
+
+    def forbidden(*_: object) -> None:
+        raise AssertionError("trained again, or looked at the test rows again")
+
+    monkeypatch.setattr("hpo.search.evaluation.train_slots", forbidden)
+    monkeypatch.setattr("hpo.preparation.SealedRows.score", forbidden)
+    again = hpo("search", "iris", *QUICK, "--json").document
+    assert {**again, "seconds": 0} == {**first, "seconds": 0}
+    assert stored_trials(tmp_path / "hpo.db", "iris") == before
+
+
+def test_more_trials_go_on_and_a_new_winner_is_a_new_look(hpo: Hpo, tmp_path: Path) -> None:
+    first = hpo("search", "diabetes", *QUICK, "--json").document
+    before = stored_trials(tmp_path / "hpo.db", "diabetes")
+    looks = {first["best"]["trial"]}
+    for total in (18, 26, 40):
+        # The later option wins, so this is the same command with more trials.
+        ran = hpo("search", "diabetes", *QUICK, "--json", "--trials", total).document
+        assert sum(ran["trials"].values()) == total
+        looks.add(ran["best"]["trial"])
+        assert ran["test"]["evaluations"] == len(looks)
+    assert len(looks) > 1, "the data were to bring a new winner"
+    after = stored_trials(tmp_path / "hpo.db", "diabetes")
+    assert list(after) == list(range(40))
+    assert {number: after[number] for number in before} == before
+    assert [each["trials"] for each in ran["rounds"]] == [4] * 10
+
+
+def test_in_one_go_or_in_pieces_the_trials_are_the_same(hpo: Hpo, tmp_path: Path) -> None:
+    pieces = ("--storage", "sqlite:///pieces.db")
+    for total in (12, 5, 13, 20):
+        hpo("search", "iris", *QUICK, *pieces, "--trials", total)
+    # Four trials to a round, as the twelve in three rounds of the pieces.
+    hpo("search", "iris", *QUICK)
+    whole = hpo("search", "iris", *QUICK, "--trials", 20, "--json").document
+    assert sum(whole["trials"].values()) == 20
+    assert stored_trials(tmp_path / "pieces.db", "iris") == stored_trials(
+        tmp_path / "hpo.db", "iris"
+    )
+
+
+def test_sealed_rows_stay_sealed_until_asked_for(hpo: Hpo, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("hpo.preparation.SealedRows.score", None)
+        document = hpo("search", "iris", *QUICK, "--keep-sealed", "--json").document
+        text = hpo("search", "iris", *QUICK, "--keep-sealed").out
+    assert document["test"] == {"score": None, "evaluations": 0}
+    assert "the test rows stay sealed" in text
+    assert hpo("search", "iris", *QUICK, "--json").document["test"]["evaluations"] == 1
+
+
+def test_a_look_that_died_is_completed_and_counted_once(
+    hpo: Hpo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object) -> None:
+        raise MemoryError("died while it looked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("hpo.preparation.SealedRows.score", dies)
+        assert hpo("search", "iris", *QUICK).code == 1
+    document = hpo("search", "iris", *QUICK, "--json").document
+    assert document["test"]["evaluations"] == 1
+    assert document["test"]["score"] is not None
+
+
+def test_the_text_shows_narrowing_and_best(hpo: Hpo) -> None:
+    ran = hpo("search", "iris", *QUICK)
+    lines = ran.out.splitlines()
+    assert lines[0] == "iris: classification, 96 training, 24 validation and 30 test rows"
+    assert lines[2].split() == [
+        "round",
+        "trials",
+        "learning_rate",
+        "weight_decay",
+        "best",
+        "val",
+        "acc",
+    ]
+    assert lines[3].split()[:4] == ["1", "4", "1.0e-05..1.0e-01", "1.0e-05..1.0e+01"]
+    best = [line for line in lines if line.startswith("Best-")]
+    assert len(best) == 10
+    assert best[0].startswith("Best-1 (val acc: ")
+    assert " | lr: " in best[0]
+    assert ", weight decay: " in best[0]
+    assert any(line.startswith("test: acc ") for line in lines)
+    assert max(map(len, lines)) <= 80
+    # Progress is no result: it stands on stderr, in plain lines.
+    assert "round 1/3, 4/12 trials" in ran.err
+    assert "\x1b" not in ran.err + ran.out
+
+
+def test_workers_are_no_setting(hpo: Hpo, tmp_path: Path) -> None:
+    one = search(hpo, "--workers", 1)
+    two = search(hpo, "--workers", 2, "--storage", "sqlite:///two.db")
+    assert {**one, "seconds": 0, "storage": ""} == {**two, "seconds": 0, "storage": ""}
+    assert stored_trials(tmp_path / "hpo.db", "iris") == stored_trials(tmp_path / "two.db", "iris")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--hidden", "8,8"], "hidden 8 (stored) / 8,8 (asked for)"),
+        (["--epochs", 7], "epochs 6 (stored) / 7 (asked for)"),
+        (["--seed", 1], "seed 0 (stored) / 1 (asked for)"),
+        (["--metric", "neg_log_loss"], "metric accuracy (stored) / neg_log_loss (asked for)"),
+        (["--patience", 0], "patience 10 (stored) / none (asked for)"),
+        (["--batch-size", 16], "batch_size automatic (stored) / 16 (asked for)"),
+        (["--rounds", 4], "rounds 3 (stored) / 4 (asked for)"),
+        (["--space", "learning_rate=1e-4..1e-2:log"], "learning_rate 1e-05..0.1:log"),
+    ],
+)
+def test_other_settings_are_refused_with_the_difference(
+    hpo: Hpo, tmp_path: Path, arguments: list[object], named: str
+) -> None:
+    search(hpo)
+    before = stored_trials(tmp_path / "hpo.db", "iris")
+    ran = hpo("search", "iris", *QUICK, *arguments)
+    assert ran.code == 2
+    assert named in ran.err
+    assert ran.err.count("\n") == 1
+    assert stored_trials(tmp_path / "hpo.db", "iris") == before
+
+
+def write_csv(path: Path, rows: int = 90) -> Path:
+    data = load_iris()
+    names = ["setosa", "versicolor", "virginica"]
+    order = np.random.default_rng(0).permutation(150)[:rows]
+    lines = ["a,b,c,d,kind"]
+    lines += [",".join([*map(str, data.data[i]), names[data.target[i]]]) for i in order]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_changed_data_are_refused_with_the_difference(hpo: Hpo, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "flowers.csv")
+    document = search(hpo, "--target", "kind", data=path)
+    assert document["study"] == "flowers"
+    text = path.read_text()
+    path.write_text(text.replace("\n", "\r\n"))
+    search(hpo, "--target", "kind", data=path)  # the same cells
+    path.write_text("\n".join(text.splitlines()[:-1]) + "\n")
+    ran = hpo("search", path, *QUICK, "--target", "kind")
+    assert ran.code == 2
+    assert "rows 90 -> 89" in ran.err
+    lines = text.splitlines()
+    lines[1] = "9.9," + lines[1].split(",", 1)[1]
+    path.write_text("\n".join(lines) + "\n")
+    ran = hpo("search", path, *QUICK, "--target", "kind")
+    assert ran.code == 2
+    assert "columns changed: a" in ran.err
+
+
+def test_regression_is_measured_in_the_units_of_the_user(hpo: Hpo) -> None:
+    arguments = ("--metric", "neg_root_mean_squared_error", "--epochs", 40)
+    best = search(hpo, *arguments, data="diabetes")["best"]
+    assert isinstance(best, dict)
+    spread = np.std(load_diabetes().target)
+    assert -spread < best["validation"] < -spread / 2
+
+
+def test_studies_of_several_names_share_a_database(hpo: Hpo, tmp_path: Path) -> None:
+    search(hpo)
+    search(hpo, "--study", "other", "--seed", 5)
+    search(hpo, data="wine")
+    for study in ("iris", "other", "wine"):
+        assert len(stored_trials(tmp_path / "hpo.db", study)) == 12
+    assert integrity(tmp_path / "hpo.db") == "ok"
+
+
+def test_storage_comes_from_the_environment(
+    hpo: Hpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HPO_STORAGE", "sqlite:///elsewhere.db")
+    assert search(hpo)["storage"] == "sqlite:///elsewhere.db"
+    assert (tmp_path / "elsewhere.artifacts").is_dir()
+    assert not (tmp_path / "hpo.db").exists()
+
+
+def test_a_study_of_another_program_is_refused(hpo: Hpo, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/hpo.db"
+    study = optuna.create_study(study_name="iris", storage=url)
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+    ran = hpo("search", "iris", *QUICK)
+    assert ran.code == 2
+    assert "was not made by hpo search" in ran.err
+
+
+def test_a_study_deleted_and_made_again_starts_anew(hpo: Hpo, tmp_path: Path) -> None:
+    first = search(hpo)
+    optuna.delete_study(study_name="iris", storage=f"sqlite:///{tmp_path}/hpo.db")
+    again = search(hpo)
+    assert {**again, "seconds": 0} == {**first, "seconds": 0}
+
+
+def test_all_trials_failing_ends_with_5_and_the_reason(hpo: Hpo) -> None:
+    wild = ("--optimizer", "sgd", "--space", "learning_rate=1e6..1e7:log")
+    ran = hpo("search", "diabetes", *QUICK, *wild)
+    assert ran.code == 5
+    assert "all 12 trials failed" in ran.err
+    assert "diverged in epoch 1" in ran.err
+
+
+def test_some_trials_failing_is_told_and_stored(hpo: Hpo, tmp_path: Path) -> None:
+    wild = ("--optimizer", "sgd", "--space", "learning_rate=1e-3..1e6:log")
+    document = search(hpo, *wild, data="diabetes")
+    trials = document["trials"]
+    assert isinstance(trials, dict)
+    assert trials["failed"] > 0
+    assert trials["complete"] > 0
+    stored = stored_trials(tmp_path / "hpo.db", "diabetes")
+    failed = [number for number, trial in stored.items() if trial["state"] == "FAIL"]
+    study = optuna.load_study(study_name="diabetes", storage=f"sqlite:///{tmp_path}/hpo.db")
+    for number in failed:
+        assert "diverged in epoch" in study.trials[number].user_attrs["reason"]
+        assert stored[number]["values"] == []
+
+
+@pytest.mark.parametrize("harm", ["missing", "truncated", "changed", "link"])
+def test_a_damaged_network_of_the_winner_is_refused_with_6(
+    hpo: Hpo, tmp_path: Path, harm: str
+) -> None:
+    best = search(hpo, "--keep-sealed")["best"]
+    assert isinstance(best, dict)
+    with closing(sqlite3.connect(tmp_path / "hpo.db")) as connection:
+        query = "SELECT digest FROM hpo_artifacts WHERE number = ?"
+        (digest,) = connection.execute(query, (best["trial"],)).fetchone()
+    path = tmp_path / "hpo.artifacts" / f"{digest}.npz"
+    content = path.read_bytes()
+    path.unlink()
+    if harm == "truncated":
+        path.write_bytes(content[:-9])
+    elif harm == "changed":
+        path.write_bytes(content[:-60] + b"\x00" + content[-59:])
+    elif harm == "link":
+        (tmp_path / "elsewhere").write_bytes(content)
+        path.symlink_to(tmp_path / "elsewhere")
+    ran = hpo("search", "iris", *QUICK)
+    assert ran.code == 6
+    assert f"trial {best['trial']}: {path}" in ran.err
+    assert ran.err.splitlines()[-1].startswith("hpo: ")
+
+
+def test_files_are_for_the_owner_only(hpo: Hpo, tmp_path: Path) -> None:
+    search(hpo)
+    assert (tmp_path / "hpo.db").stat().st_mode & 0o777 == 0o600
+    folder = tmp_path / "hpo.artifacts"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    modes = {path.stat().st_mode & 0o777 for path in folder.iterdir()}
+    assert modes == {0o600}
+
+
+def test_only_the_best_networks_are_kept(
+    hpo: Hpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpo.study_store.KEEP_NETWORKS", 3)
+    search(hpo, "--trials", 30, data="diabetes")
+    trials = stored_trials(tmp_path / "hpo.db", "diabetes")
+    ranked = sorted(trials, key=lambda number: (-trials[number]["values"][0][1], number))
+    with closing(sqlite3.connect(tmp_path / "hpo.db")) as connection:
+        kept = dict(connection.execute("SELECT number, digest FROM hpo_artifacts"))
+    assert sorted(kept) == sorted(ranked[:3])
+    files = {path.stem for path in (tmp_path / "hpo.artifacts").glob("*.npz")}
+    assert files == set(kept.values())
+
+
+def test_help_begins_with_an_example_and_imports_no_heavy_library() -> None:
+    code = (
+        "import sys; from hpo.cli.app import run; code = run(['search', '--help']); "
+        "heavy = {'numpy', 'optuna', 'sklearn', 'sqlalchemy', 'joblib'} & set(sys.modules); "
+        "print(sorted(heavy), file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
+    )
+    assert done.stderr.strip() == "[]"
+    assert done.stdout.index("Example:") < done.stdout.index("Options:")
+    for option in ("--target", "--no-header", "--trials", "--rounds", "--space", "--json"):
+        assert option in done.stdout
+
+
+def test_json_is_one_object_on_stdout(hpo: Hpo) -> None:
+    ran = hpo("search", "iris", *QUICK, "--json")
+    assert json.loads(ran.out) == ran.document
+    assert ran.out.count("\n") == 1

@@ -1,0 +1,161 @@
+"""Slots to outcomes: the same in any stack and any process, and nothing lost when one dies."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import signal
+import sys
+
+import cloudpickle
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, r2_score
+
+from hpo.data.loading import load
+from hpo.nn.network import predict
+from hpo.preparation import prepare
+from hpo.search.evaluation import Outcome, Problem, Slot, Workers, train_slots
+from hpo.search.space import SearchSpace
+from hpo.settings import Settings
+
+# Workers cannot import test modules, so what stands here travels by value.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+def problem(name: str = "iris", epochs: int = 8, optimizer: str = "adam") -> Problem:
+    task = "regression" if name == "diabetes" else "classification"
+    settings = Settings(
+        target=None,
+        header=True,
+        numeric=(),
+        task=task,  # type: ignore[arg-type]
+        metric="r2" if task == "regression" else "accuracy",
+        space=SearchSpace().to_json(),
+        hidden=(16,),
+        epochs=epochs,
+        optimizer=optimizer,
+    )
+    return prepare(load(name), settings).problem
+
+
+def slots(count: int, rate: float = 1e-2) -> list[Slot]:
+    decays = np.geomspace(1e-4, 1, count)
+    return [
+        Slot(number, {"learning_rate": rate, "weight_decay": float(decay)})
+        for number, decay in enumerate(decays)
+    ]
+
+
+def essence(outcome: Outcome) -> tuple[object, ...]:
+    assert outcome.params is not None
+    assert outcome.prediction is not None
+    assert outcome.curves is not None
+    return (
+        outcome.number,
+        outcome.value,
+        outcome.train_value,
+        outcome.epochs,
+        outcome.best_epoch,
+        outcome.params.tobytes(),
+        outcome.prediction.tobytes(),
+        {name: curve.tobytes() for name, curve in outcome.curves.items()},
+    )
+
+
+def by_number(workers: Workers, chosen: list[Slot]) -> dict[int, Outcome]:
+    return {each.number: each for group in workers.evaluate(chosen) for each in group}
+
+
+@pytest.mark.parametrize("name", ["iris", "diabetes"])
+def test_any_number_of_workers_gives_the_same_outcomes(name: str) -> None:
+    task = problem(name)
+    alone = {slot.number: essence(train_slots(task, [slot])[0]) for slot in slots(7)}
+    for n_workers in (1, 2, 3):
+        found = by_number(Workers(task, n_workers), slots(7))
+        assert {number: essence(each) for number, each in found.items()} == alone
+
+
+@pytest.mark.parametrize("name", ["iris", "diabetes"])
+def test_values_are_the_metric_of_the_stored_network(name: str) -> None:
+    task = problem(name)
+    outcome = train_slots(task, slots(2))[1]
+    assert outcome.params is not None
+    assert outcome.prediction is not None
+    score = accuracy_score if name == "iris" else r2_score
+
+    def scored(X: np.ndarray, target: np.ndarray) -> float:
+        raw = predict(task.architecture, outcome.params[None], X)[0]  # type: ignore[index]
+        units = raw.argmax(axis=1) if name == "iris" else task.target.inverse(raw)[:, 0]
+        return float(score(target, units))
+
+    assert outcome.value == pytest.approx(scored(task.validation.X, task.validation_target))
+    assert outcome.train_value == pytest.approx(scored(task.training.X, task.training_target))
+    best = outcome.best_epoch - 1
+    assert outcome.curves is not None
+    assert outcome.curves["val_score"][best] == pytest.approx(outcome.value, abs=1e-5)
+    if name == "diabetes":  # in the user's units, not standardised
+        assert 50 < outcome.prediction.mean() < 250
+
+
+def test_intermediate_values_at_powers_of_two_and_the_last_epoch() -> None:
+    scores = np.arange(11.0)
+    outcome = Outcome(0, 1.0, None, 0.0, curves={"val_score": scores})
+    assert outcome.intermediate == {1: 0.0, 2: 1.0, 4: 3.0, 8: 7.0, 11: 10.0}
+    shorter = dataclasses.replace(outcome, curves={"val_score": scores[:1]})
+    assert shorter.intermediate == {1: 0.0}
+
+
+def test_a_diverged_slot_fails_with_its_epoch_and_harms_nobody() -> None:
+    task = problem("diabetes", optimizer="sgd")
+    wild = Slot(3, {"learning_rate": 1e6, "weight_decay": 0.0})
+    tame = Slot(4, {"learning_rate": 1e-2, "weight_decay": 0.1})
+    failed, fine = train_slots(task, [wild, tame])
+    assert failed.value is None
+    assert failed.reason is not None
+    assert "diverged in epoch 1" in failed.reason
+    assert all(math.isfinite(value) for value in failed.intermediate.values())
+    assert essence(fine) == essence(train_slots(task, [tame])[0])
+
+
+def kills_for_a_wild_rate(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The row loss of a metric that takes its process down when a network diverged."""
+    if not np.isfinite(prediction).all():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return np.asarray((prediction[..., 0] - target) ** 2)
+
+
+def test_a_worker_that_is_killed_loses_only_the_culprit() -> None:
+    task = problem("diabetes", epochs=3, optimizer="sgd")
+    deadly = dataclasses.replace(task.metric, loss_of_rows=kills_for_a_wild_rate)
+    task = dataclasses.replace(task, metric=deadly)
+    chosen = slots(6)
+    chosen[4] = Slot(4, {"learning_rate": 1e6, "weight_decay": 0.0})
+    found = by_number(Workers(task, 2), chosen)
+    assert sorted(found) == list(range(6))
+    assert found[4].value is None
+    assert found[4].reason == "the worker process was killed while it trained"
+    assert all(found[number].value is not None for number in (0, 1, 2, 3, 5))
+
+
+def hungry(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
+    if len(prediction) > 1:
+        raise MemoryError
+    return np.asarray((prediction[..., 0] - target) ** 2)
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_without_memory_for_a_stack_slots_are_trained_alone(n_workers: int) -> None:
+    task = problem("diabetes", epochs=3)
+    metric = dataclasses.replace(task.metric, loss_of_rows=hungry)
+    found = by_number(Workers(dataclasses.replace(task, metric=metric), n_workers), slots(4))
+    assert sorted(found) == [0, 1, 2, 3]
+    assert all(each.value is not None for each in found.values())
+
+
+def test_a_fault_of_the_program_is_no_failed_trial() -> None:
+    task = problem("iris", epochs=1)
+    broken = [Slot(0, {"learning_rate": 1e-2})]
+    with pytest.raises(KeyError):
+        by_number(Workers(task, 1), broken)
