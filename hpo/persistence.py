@@ -15,7 +15,9 @@ from hpo.data.encoding import Encoding
 from hpo.data.errors import DataError
 from hpo.data.table import Table
 from hpo.data.target_encoding import TargetEncoding
+from hpo.nn.activations import ACTIVATIONS
 from hpo.nn.architecture import Architecture, Floats
+from hpo.nn.losses import LOSSES
 from hpo.nn.network import predict
 
 FORMAT = "hpo.network.1"
@@ -64,20 +66,32 @@ class Network:
             record = json.loads(document)
             if record["format"] != FORMAT:
                 raise DamagedModelError(f"a stored network has the format {record['format']!r}")
-            architecture = Architecture.from_json(record["architecture"])
-            return cls(
-                architecture,
+            network = cls(
+                Architecture.from_json(record["architecture"]),
                 Encoding.from_json(record["encoding"]),
                 TargetEncoding.from_json(record["target"]),
-                _params(arrays, architecture),
-                record["trial"],
+                read_npz(arrays)["params"],
+                dict(record["trial"]),
             )
-        except (ValueError, KeyError, TypeError, DataError) as error:
+            network._check()
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+            DataError,
+        ) as error:
             raise DamagedModelError(f"a stored network cannot be read: {error}") from error
+        return network
 
 
-def _params(arrays: bytes, architecture: Architecture) -> Floats:
-    params = read_npz(arrays)["params"]
+def _check(network: Network) -> None:
+    """Refuse parts that do not fit together, before anything is computed with them."""
+    architecture, params = network.architecture, network.params
+    known = architecture.activation in ACTIVATIONS and architecture.loss in LOSSES
+    ends = (network.encoding.n_outputs, network.target.n_outputs)
+    if not known or (architecture.n_inputs, architecture.n_outputs) != ends:
+        raise ValueError("its architecture does not fit its encodings")
     if params.shape != (architecture.n_params,) or params.dtype != np.float32:
         raise ValueError(f"{params.dtype} parameters of shape {params.shape} do not fit")
-    return params

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -34,7 +35,7 @@ class ArtifactStore:
         self.folder = folder
 
     def save(self, artifact: Artifact) -> str:
-        """Write both files and return their digest; what is there already stays untouched."""
+        """Write both files and return their digest; the same content gives the same files."""
         digest = _digest(artifact)
         with explained(self.folder):
             self.folder.mkdir(mode=0o700, exist_ok=True)
@@ -53,8 +54,9 @@ class ArtifactStore:
 
     def delete(self, digest: str) -> None:
         """Remove both files, as far as they exist."""
-        for path in self._paths(digest):
-            path.unlink(missing_ok=True)
+        with explained(self.folder):
+            for path in self._paths(digest):
+                path.unlink(missing_ok=True)
 
     def _paths(self, digest: str) -> tuple[Path, Path]:
         if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
@@ -91,12 +93,18 @@ def _sync(folder: Path) -> None:
 
 def _read(path: Path) -> bytes:
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        # Before it is opened: a pipe would block.
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise ArtifactError(f"{path} is a link, or no file at all")
+        with path.open("rb", opener=_open_no_link) as file:
+            if os.fstat(file.fileno()).st_size > MAX_BYTES:
+                raise ArtifactError(f"{path} is too large to be an artifact")
+            return file.read()
     except FileNotFoundError as error:
         raise ArtifactError(f"{path} is missing") from error
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        if os.fstat(descriptor).st_size > MAX_BYTES:
-            raise ArtifactError(f"{path} is too large to be an artifact")
-        return file.read()
+
+
+def _open_no_link(name: str, flags: int) -> int:
+    return os.open(name, flags | getattr(os, "O_NOFOLLOW", 0))

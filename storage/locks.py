@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -36,18 +36,15 @@ def file_lock(folder: Path, name: str, seconds: float) -> Iterator[None]:
 def study_lock(folder: Path, study: str) -> Iterator[None]:
     """Hold the study, or raise ``StudyBusyError`` at once if another search does."""
     # A hash, because a study's name may hold any character.
-    name = hashlib.sha256(study.encode()).hexdigest()[:16]
-    holding = file_lock(folder, name, seconds=0)
-    try:
-        holding.__enter__()
-    except StorageError as error:
-        if not isinstance(error.__cause__, Timeout):
-            raise
-        raise StudyBusyError(
-            f"another search of study {study!r} is running: wait until it ends, "
-            "or use another --study"
-        ) from error
-    try:
+    name = hashlib.sha256(study.encode(errors="surrogatepass")).hexdigest()[:16]
+    with ExitStack() as held:
+        try:
+            held.enter_context(file_lock(folder, name, seconds=0))
+        except StorageError as error:
+            if not isinstance(error.__cause__, Timeout):
+                raise
+            raise StudyBusyError(
+                f"another search of study {study!r} is running: wait until it ends, "
+                "or use another --study"
+            ) from error
         yield
-    finally:
-        holding.__exit__(None, None, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -45,8 +46,8 @@ class Slot(NamedTuple):
 class Result:
     """What a trained slot leaves behind.
 
-    ``value`` is None for a trial that failed, and ``attributes`` then say why. ``intermediate``
-    maps a step to a value. ``curves`` (names, epochs) and ``prediction`` (rows, outputs) are
+    ``value`` is finite, or None for a trial that failed, and ``attributes`` then say why.
+    ``intermediate`` maps a step to a value. ``curves`` (names, epochs) and ``prediction`` (rows, outputs) are
     float32; a failed trial has no prediction.
     """
 
@@ -57,6 +58,11 @@ class Result:
     curve_names: tuple[str, ...] = ()
     curves: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
     prediction: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        # SQLite keeps a NaN as NULL, and Optuna can then read no trial of the study any more.
+        if self.value is not None and not math.isfinite(self.value):
+            raise ValueError(f"trial {self.number} has the value {self.value}: it must be finite")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,14 +19,17 @@ from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import Connection
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import NullPool
 
 from storage import migrations
 from storage.engine import (
     BUSY_SECONDS,
-    begin_when_asked,
     check_before_writing,
+    check_revision,
     connect,
     explained,
+    prepare,
     reading,
     sqlite_path,
     transaction,
@@ -54,25 +58,40 @@ class RoundStorage(RDBStorage):
 
     def __init__(self, url: str) -> None:
         self.path = sqlite_path(url)
-        self.folder = self.path.with_suffix(".artifacts")
-        check_before_writing(self.path)
+        # Only .db is cut off: study.v1 and study.v2 are two databases.
+        self.folder = self.path.with_name(self.path.name.removesuffix(".db") + ".artifacts")
+        check_before_writing(self.path, KNOWN_SCHEMA)
         # Two processes that create the tables at the same time would hinder each other.
         with explained(self.path), file_lock(self.folder, "tables", BUSY_SECONDS):
             try:
-                super().__init__(
-                    f"sqlite:///{self.path}".replace("{", "{{").replace("}", "}}"),
-                    engine_kwargs={"creator": lambda: connect(self.path)},
-                )
-            except RuntimeError as error:  # Optuna's word for a schema of another version
-                raise StorageError(f"{self.path}: {error}") from error
-            begin_when_asked(self.engine)
-            if self.get_current_version() != KNOWN_SCHEMA:
-                raise StorageError(
-                    f"{self.path} has Optuna's tables in version {self.get_current_version()}, "
-                    f"but {KNOWN_SCHEMA} is needed: install the Optuna that hpo asks for"
-                )
-            with transaction(self.engine) as connection:
-                migrations.upgrade(connection)
+                self._open(URL.create("sqlite", database=str(self.path)).render_as_string())
+            except BaseException:
+                if "engine" in self.__dict__:
+                    self.engine.dispose()
+                raise
+
+    def _open(self, url: str) -> None:
+        creator = partial(connect, self.path)
+        _create_tables(sa.create_engine(url, creator=creator, poolclass=NullPool))
+        try:
+            super().__init__(
+                url.replace("{", "{{").replace("}", "}}"),
+                engine_kwargs={"creator": creator},
+                skip_table_creation=True,
+            )
+        except RuntimeError as error:  # Optuna's word for a schema of another version
+            raise StorageError(f"{self.path}: {error}") from error
+        prepare(self.engine)
+        # Optuna's sessions read before they write; begun deferred, such a one fails at once, and
+        # not after a wait, when another process has written in between.
+        self.scoped_session.remove()
+        self.scoped_session.configure(bind=self.engine.execution_options(immediate=True))
+        check_revision(self.path, self.get_current_version(), KNOWN_SCHEMA)
+        with transaction(self.engine) as connection:
+            migrations.upgrade(connection)
+
+    def __reduce__(self) -> tuple[type[RoundStorage], tuple[str]]:
+        return RoundStorage, (self.url,)
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """A writing transaction over Optuna's tables and ours: all of it happens, or nothing."""
@@ -81,6 +100,13 @@ class RoundStorage(RDBStorage):
     def reading(self) -> AbstractContextManager[Connection]:
         """A connection for reading."""
         return reading(self.engine)
+
+
+def _create_tables(engine: sa.Engine) -> None:
+    """Create Optuna's tables, all or none: some alone look like those of another program."""
+    prepare(engine)
+    with transaction(engine) as connection:
+        models.BaseModel.metadata.create_all(connection)
 
 
 def create_slots(
@@ -120,19 +146,27 @@ def create_slots(
 
 
 def claim_slots(connection: Connection, study_id: int, below: int) -> list[Slot]:
-    """Set the WAITING trials numbered under ``below`` RUNNING and return them, in order."""
+    """Set the WAITING trials numbered under ``below`` RUNNING and return them, in order.
+
+    Raises ``StorageError`` for a trial without parameters, as other programs enqueue them.
+    """
     waiting = sa.and_(
         _TRIALS.c.study_id == study_id,
         _TRIALS.c.state == TrialState.WAITING,
         _TRIALS.c.number < below,
     )
-    claimed = list(connection.execute(sa.select(_TRIALS.c.number).where(waiting)).scalars())
-    if not claimed:
-        return []
+    query = sa.select(_TRIALS.c.number).where(waiting).order_by(_TRIALS.c.number)
+    claimed = list(connection.execute(query).scalars())
+    params = _params(connection, waiting)
+    for number in claimed:
+        if number not in params:
+            raise StorageError(
+                f"trial {number} waits without parameters: another program added it; "
+                "use another --study"
+            )
     start = {_TRIALS.c.state: TrialState.RUNNING, _TRIALS.c.datetime_start: _now()}
     connection.execute(_TRIALS.update().where(waiting).values(start))
-    params = _params(connection, study_id)
-    return [Slot(number, params[number]) for number in sorted(claimed)]
+    return [Slot(number, params[number]) for number in claimed]
 
 
 def release_slots(connection: Connection, study_id: int) -> None:
@@ -147,6 +181,8 @@ def finish_slots(connection: Connection, study_id: int, results: Sequence[Result
 
     Raises ``StudyGoneError`` if one of the trials is not there and RUNNING any more.
     """
+    if not results:
+        return
     numbers = [result.number for result in results]
     ids = _ids(connection, study_id, numbers, TrialState.RUNNING)
     if len(ids) < len(numbers):
@@ -156,15 +192,14 @@ def finish_slots(connection: Connection, study_id: int, results: Sequence[Result
     _insert(connection, _VALUES, [_value_row(ids, result) for result in results])
     _insert(connection, _INTERMEDIATE, [_intermediate_rows(ids, result) for result in results])
     _insert(connection, _ATTRIBUTES, [_attribute_rows(ids, result) for result in results])
-    for state, failed in ((TrialState.COMPLETE, False), (TrialState.FAIL, True)):
-        chosen = [ids[result.number] for result in results if (result.value is None) == failed]
-        end = {_TRIALS.c.state: state, _TRIALS.c.datetime_complete: _now()}
-        connection.execute(_TRIALS.update().where(_TRIALS.c.trial_id.in_(chosen)).values(end))
+    end = {_TRIALS.c.state: sa.bindparam("end"), _TRIALS.c.datetime_complete: _now()}
+    update = _TRIALS.update().where(_TRIALS.c.trial_id == sa.bindparam("id")).values(end)
+    connection.execute(update, [_end_row(ids, result) for result in results])
 
 
 def trials(connection: Connection, study_id: int) -> list[TrialRecord]:
     """Every trial of the study in the order of its number."""
-    params = _params(connection, study_id)
+    params = _params(connection, _TRIALS.c.study_id == study_id)
     values = _values(connection, study_id)
     attributes = _attributes(connection, study_id)
     rows = connection.execute(
@@ -202,15 +237,17 @@ def _ids(
     connection: Connection, study_id: int, numbers: Sequence[int], state: TrialState | None = None
 ) -> dict[int, int]:
     """Number -> Optuna's id, of the trials that exist (in ``state``)."""
+    # A range, because a statement takes a limited number of variables.
     query = sa.select(_TRIALS.c.number, _TRIALS.c.trial_id).where(
-        _TRIALS.c.study_id == study_id, _TRIALS.c.number.in_(numbers)
+        _TRIALS.c.study_id == study_id, _TRIALS.c.number.between(min(numbers), max(numbers))
     )
     if state is not None:
         query = query.where(_TRIALS.c.state == state)
-    return {row.number: row.trial_id for row in connection.execute(query)}
+    wanted = set(numbers)
+    return {row.number: row.trial_id for row in connection.execute(query) if row.number in wanted}
 
 
-def _params(connection: Connection, study_id: int) -> dict[int, dict[str, Any]]:
+def _params(connection: Connection, chosen: sa.ColumnElement[bool]) -> dict[int, dict[str, Any]]:
     query = (
         sa.select(
             _TRIALS.c.number,
@@ -219,7 +256,7 @@ def _params(connection: Connection, study_id: int) -> dict[int, dict[str, Any]]:
             _PARAMS.c.distribution_json,
         )
         .join_from(_TRIALS, _PARAMS, _TRIALS.c.trial_id == _PARAMS.c.trial_id)
-        .where(_TRIALS.c.study_id == study_id)
+        .where(chosen)
         .order_by(_PARAMS.c.param_id)
     )
     known: dict[str, BaseDistribution] = {}
@@ -250,6 +287,11 @@ def _attributes(connection: Connection, study_id: int) -> dict[int, dict[str, An
     for number, key, text in connection.execute(query):
         found.setdefault(number, {})[key] = json.loads(text)
     return found
+
+
+def _end_row(ids: Mapping[int, int], result: Result) -> dict[str, Any]:
+    state = TrialState.FAIL if result.value is None else TrialState.COMPLETE
+    return {"id": ids[result.number], "end": state}
 
 
 def _value_row(ids: Mapping[int, int], result: Result) -> list[dict[str, Any]]:

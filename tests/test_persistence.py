@@ -1,0 +1,118 @@
+"""Networks as bytes: the same predictions back, and nothing that is loaded can run code."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hpo.data.loading import load
+from hpo.persistence import DamagedModelError, Network
+from hpo.preparation import Prepared, prepare
+from hpo.search.evaluation import Slot, train_slots
+from hpo.search.space import SearchSpace
+from hpo.settings import Settings
+
+
+@pytest.fixture(scope="module", params=["iris", "diabetes"])
+def prepared(request: pytest.FixtureRequest) -> Prepared:
+    task = "regression" if request.param == "diabetes" else "classification"
+    metric = "r2" if task == "regression" else "accuracy"
+    space = SearchSpace().to_json()
+    settings = Settings(None, True, (), task, metric, space, hidden=(8,), epochs=3)  # type: ignore[arg-type]
+    return prepare(load(request.param), settings)
+
+
+@pytest.fixture(scope="module")
+def network(prepared: Prepared) -> Network:
+    params = {"learning_rate": 1e-2, "weight_decay": 1e-3}
+    outcome = train_slots(prepared.problem, [Slot(7, params)])[0]
+    assert outcome.params is not None
+    return prepared.network(outcome.params, {"number": 7})
+
+
+def test_round_trip_predicts_the_same_bits(network: Network, prepared: Prepared) -> None:
+    again = Network.from_bytes(*network.to_bytes())
+    table = prepared.sealed.dataset.features
+    assert again.predict(table).tobytes() == network.predict(table).tobytes()
+    assert again.to_bytes() == network.to_bytes()
+    assert again.trial == {"number": 7}
+
+
+def test_prediction_for_new_rows_is_that_of_the_training_problem(
+    network: Network, prepared: Prepared
+) -> None:
+    """What the stored network says of raw validation rows is what the search saw."""
+    params = {"learning_rate": 1e-2, "weight_decay": 1e-3}
+    outcome = train_slots(prepared.problem, [Slot(7, params)])[0]
+    dataset = prepared.sealed.dataset
+    encoded = prepared.problem.validation.X
+    everything = prepared.encoding.transform(dataset.features)
+    rows = [int(np.flatnonzero((everything == row).all(axis=1))[0]) for row in encoded]
+    prediction = network.predict(dataset.features, np.array(rows))
+    assert outcome.prediction is not None
+    np.testing.assert_allclose(prediction, outcome.prediction, rtol=1e-6)
+
+
+def rewritten(network: Network, **changes: object) -> bytes:
+    return json.dumps(json.loads(network.to_bytes()[1]) | changes).encode()
+
+
+def test_damaged_documents_are_refused(network: Network) -> None:
+    arrays, document = network.to_bytes()
+    record = json.loads(document)
+    wider = record["architecture"] | {"hidden": [9]}
+    for damaged in (
+        b"",
+        b"[]",
+        b"{}",
+        document[:-1],
+        rewritten(network, format="hpo.network.9"),
+        rewritten(network, architecture=wider),
+        rewritten(network, architecture={"hidden": [8]}),
+        rewritten(network, architecture=record["architecture"] | {"n_inputs": 3}),
+        rewritten(network, architecture=record["architecture"] | {"activation": "os.system"}),
+        rewritten(network, encoding={}),
+        b"[" * 100_000,
+    ):
+        with pytest.raises(DamagedModelError):
+            Network.from_bytes(arrays, damaged)
+
+
+class Canary:
+    """Leaves a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.touch, (self.path,))
+
+
+def test_nothing_is_unpickled(network: Network, tmp_path: Path) -> None:
+    canary = tmp_path / "sung"
+    hostile = io.BytesIO()
+    np.savez(hostile, params=np.array([Canary(canary)], dtype=object))
+    for arrays in (hostile.getvalue(), pickle.dumps(Canary(canary))):
+        with pytest.raises(DamagedModelError):
+            Network.from_bytes(arrays, network.to_bytes()[1])
+    assert not canary.exists()
+    pickle.loads(pickle.dumps(Canary(canary)))
+    assert canary.exists(), "the canary can sing"
+
+
+def test_other_arrays_are_refused(network: Network) -> None:
+    size = network.params.size
+    for wrong in (np.zeros(size - 1, np.float32), np.zeros(size), np.zeros((1, size), np.float32)):
+        file = io.BytesIO()
+        np.savez(file, params=wrong)
+        with pytest.raises(DamagedModelError, match="do not fit"):
+            Network.from_bytes(file.getvalue(), network.to_bytes()[1])
+    file = io.BytesIO()
+    np.savez(file, weights=network.params)
+    with pytest.raises(DamagedModelError):
+        Network.from_bytes(file.getvalue(), network.to_bytes()[1])
