@@ -73,7 +73,7 @@ class Network:
                 read_npz(arrays)["params"],
                 dict(record["trial"]),
             )
-            network._check()
+            _check(network)
         except (
             ValueError,
             KeyError,

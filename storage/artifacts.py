@@ -96,15 +96,12 @@ def _read(path: Path) -> bytes:
         # Before it is opened: a pipe would block.
         if not stat.S_ISREG(path.lstat().st_mode):
             raise ArtifactError(f"{path} is a link, or no file at all")
-        with path.open("rb", opener=_open_no_link) as file:
-            if os.fstat(file.fileno()).st_size > MAX_BYTES:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            if os.fstat(descriptor).st_size > MAX_BYTES:
                 raise ArtifactError(f"{path} is too large to be an artifact")
             return file.read()
     except FileNotFoundError as error:
         raise ArtifactError(f"{path} is missing") from error
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _open_no_link(name: str, flags: int) -> int:
-    return os.open(name, flags | getattr(os, "O_NOFOLLOW", 0))

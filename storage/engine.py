@@ -167,7 +167,7 @@ def prepare(engine: Engine) -> None:
     def explain_known(context: ExceptionContext) -> BaseException | None:
         # Here, because calls of Optuna's own code reach the user without passing `explained`.
         line = _known_cause(context.original_exception)
-        return line and StorageError(line.format(path=_file(engine)))
+        return None if line is None else StorageError(line.format(path=_file(engine)))
 
 
 @contextmanager

@@ -47,8 +47,8 @@ class Result:
     """What a trained slot leaves behind.
 
     ``value`` is finite, or None for a trial that failed, and ``attributes`` then say why.
-    ``intermediate`` maps a step to a value. ``curves`` (names, epochs) and ``prediction`` (rows, outputs) are
-    float32; a failed trial has no prediction.
+    ``intermediate`` maps a step to a value. ``curves`` (names, epochs) and ``prediction`` (rows,
+    outputs) are float32; a failed trial has no prediction.
     """
 
     number: int

@@ -49,8 +49,12 @@ class NarrowingSettings:
     n_rounds
         Planned rounds. Trials beyond them form more rounds of this size, which go on narrowing.
     keep
-        Share of the finished trials, the best, that span the box. With fewer than two of them the
-        range stays full.
+        The best trials that span the box, as a share of a round: with 0.25 and rounds of 20 the
+        best five of all finished trials. Their number stays while the trials grow, so the longer
+        the search, the better they are and the narrower the box.
+    min_best
+        At least so many trials span the box where rounds are small, though never more than half
+        of the finished ones. With fewer than two the range stays full.
     margin
         The box is wider than its best trials by this share of their span, half of it on each side,
         in the logarithm for a log range. ``k`` uniform points span ``(k - 1) / (k + 1)`` of their
@@ -74,6 +78,7 @@ class NarrowingSettings:
     trials_per_round: int
     n_rounds: int
     keep: float = 0.25
+    min_best: int = 4
     margin: float = 0.5
     explore: float = 0.1
     min_width: float = 0.05
@@ -84,6 +89,7 @@ class NarrowingSettings:
             "trials_per_round": (self.trials_per_round >= 1, "1 or more"),
             "n_rounds": (self.n_rounds >= 1, "1 or more"),
             "keep": (0 < self.keep <= 1, "above 0 and at most 1"),
+            "min_best": (self.min_best >= 2, "2 or more"),
             "margin": (0 <= self.margin < math.inf, "0 or more, and finite"),
             "explore": (0 <= self.explore <= 1, "from 0 to 1"),
             "min_width": (0 < self.min_width <= 1, "above 0 and at most 1"),
@@ -239,7 +245,7 @@ def _contains(distribution: Numerical, value: Any) -> bool:
 
 def _narrowed(distribution: Numerical, ranked: list[float], settings: NarrowingSettings) -> Range:
     """Return the range that the best of the ranked values span, widened by the margin."""
-    n_best = math.ceil(round(settings.keep * len(ranked), 9))
+    n_best = _n_best(len(ranked), settings)
     full = distribution.low, distribution.high
     if n_best < 2 or distribution.single():
         return full
@@ -252,6 +258,13 @@ def _narrowed(distribution: Numerical, ranked: list[float], settings: NarrowingS
     high = full[1] if span[1] >= bounds[1] else _to_value(distribution, span[1], math.ceil)
     # Rounding can close a range of a few neighbouring floating-point numbers.
     return (low, high) if low < high else full
+
+
+def _n_best(n_ranked: int, settings: NarrowingSettings) -> int:
+    """Return how many of the ranked trials span a box."""
+    # Rounded first, because 0.07 * 100 is 7.000000000000001.
+    share = math.ceil(round(settings.keep * settings.trials_per_round, 9))
+    return min(max(share, settings.min_best), math.ceil(n_ranked / 2))
 
 
 def _at_least(share: float, span: Range, bounds: Range) -> Range:

@@ -36,7 +36,7 @@ class NarrowingSampler(BaseSampler):
     seed
         None takes the study's seed, or draws one for a new study. The settings are kept in the
         study's user attribute ``hpo:narrowing``.
-    keep, margin, explore, min_width
+    keep, min_best, margin, explore, min_width
         See `hpo.search.narrowing.NarrowingSettings`.
 
     Raises
@@ -53,6 +53,7 @@ class NarrowingSampler(BaseSampler):
         seed: int | None = None,
         *,
         keep: float = NarrowingSettings.keep,
+        min_best: int = NarrowingSettings.min_best,
         margin: float = NarrowingSettings.margin,
         explore: float = NarrowingSettings.explore,
         min_width: float = NarrowingSettings.min_width,
@@ -64,6 +65,7 @@ class NarrowingSampler(BaseSampler):
             trials_per_round=operator.index(trials_per_round),
             n_rounds=operator.index(n_rounds),
             keep=float(keep),
+            min_best=operator.index(min_best),
             margin=float(margin),
             explore=float(explore),
             min_width=float(min_width),

@@ -21,7 +21,8 @@ LOG = FloatDistribution(1e-5, 1e-1, log=True)
 
 
 def settings_of(**changes: Any) -> NarrowingSettings:
-    return NarrowingSettings(**{"seed": 0, "trials_per_round": 10, "n_rounds": 5, **changes})
+    common = {"seed": 0, "trials_per_round": 10, "n_rounds": 5, "min_best": 2}
+    return NarrowingSettings(**{**common, **changes})
 
 
 def ranked(*values: Any) -> list[FinishedTrial]:
@@ -89,6 +90,7 @@ all_settings = st.builds(
     trials_per_round=st.integers(1, 25),
     n_rounds=st.just(5),
     keep=st.floats(0.01, 1),
+    min_best=st.integers(2, 9),
     margin=st.floats(0, 3),
     explore=st.floats(0, 1),
     min_width=st.floats(1e-9, 1),
@@ -165,6 +167,27 @@ def test_a_box_without_margin_ends_on_its_best_trials(best: int) -> None:
     assert box["x"] == pytest.approx((best / 10, best / 5), abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("n_finished", "per_round", "min_best", "kept"),
+    [
+        (20, 20, 4, 5),  # a quarter of a round
+        (100, 20, 4, 5),  # and no more of them when there are more trials
+        (8, 8, 4, 4),  # the least number where a round is small
+        (6, 8, 4, 3),  # but never more than half of what there is
+        (3, 8, 4, 2),
+    ],
+)
+def test_how_many_trials_span_a_box(
+    n_finished: int, per_round: int, min_best: int, kept: int
+) -> None:
+    settings = settings_of(trials_per_round=per_round, min_best=min_best, margin=0.0)
+    trials = ranked(*(float(i) for i in range(n_finished)))
+    box = narrow(
+        {"x": FloatDistribution(0, n_finished)}, trials, settings, -(-n_finished // per_round)
+    )
+    assert box["x"] == pytest.approx((0, max(kept - 1, 0.05 * n_finished)))
+
+
 def test_the_kept_share_is_rounded_up_from_its_decimal_value() -> None:
     # 0.07 * 100 is 7.000000000000001 in floating point.
     settings = settings_of(trials_per_round=100, keep=0.07, margin=0.0, min_width=1e-9)
@@ -185,7 +208,7 @@ def test_the_first_round_and_too_few_trials_have_the_full_range() -> None:
     settings = settings_of(keep=0.25)
     trials = ranked(1e-3, 2e-3, 3e-3, 4e-3, 5e-3)
     assert narrow({"x": LOG}, trials, settings, 0) == {"x": (1e-5, 1e-1)}
-    assert narrow({"x": LOG}, trials[:4], settings, 1) == {"x": (1e-5, 1e-1)}
+    assert narrow({"x": LOG}, trials[:2], settings, 1) == {"x": (1e-5, 1e-1)}
     assert narrow({"x": LOG}, trials, settings, 1) != {"x": (1e-5, 1e-1)}
 
 

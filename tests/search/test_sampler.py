@@ -270,6 +270,7 @@ def test_settings_are_kept_in_a_user_attribute() -> None:
             "trials_per_round": 10,
             "n_rounds": 4,
             "keep": 0.25,
+            "min_best": 4,
             "margin": 0.25,
             "explore": 0.1,
             "min_width": 0.05,
