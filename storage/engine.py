@@ -23,6 +23,9 @@ from storage.errors import StorageError
 BUSY_SECONDS = 30.0
 """How long a connection waits for a lock that another process holds."""
 
+SMALLEST_DATABASE = 512
+"""Bytes of SQLite's smallest page."""
+
 _LOCKED = "the database is locked by another process: {path}; try again when it has finished"
 _FULL = "disk full: {path}; make room and run the same command again"
 _READONLY = "the storage cannot be written: {path}; check its permissions and its folder's"
@@ -108,6 +111,9 @@ def _writable(path: Path) -> bool:
 
 def _check_owner(path: Path, revision: str) -> None:
     """A database with tables must hold Optuna's, or it is another program's."""
+    # SQLite takes a short file for an empty database, and would write over a note of the user's.
+    if 0 < path.stat().st_size < SMALLEST_DATABASE and path.is_file():
+        raise StorageError(_DATABASE_CAUSES[sqlite3.SQLITE_NOTADB].format(path=path))
     # Not mode=ro, which leaves -wal and -shm files behind and cannot undo a killed transaction.
     uri = f"{path.as_uri()}?mode=rw"
     with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as connection:

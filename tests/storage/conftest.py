@@ -1,0 +1,62 @@
+"""Databases to test on, and plain looks at them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.storages import RDBStorage
+
+from storage.trials import RoundStorage
+
+Stock = Callable[[], AbstractContextManager[RDBStorage]]
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh database; to copy it is much faster than to create another one."""
+    path = tmp_path_factory.mktemp("template") / "fresh.db"
+    RoundStorage(f"sqlite:///{path}").engine.dispose()
+    return path
+
+
+@pytest.fixture
+def path(template: Path, tmp_path: Path) -> Path:
+    """A fresh database that nobody has opened."""
+    (tmp_path / "data").mkdir()
+    return Path(shutil.copy(template, tmp_path / "data" / "hpo.db"))
+
+
+@pytest.fixture
+def rounds(path: Path) -> Iterator[RoundStorage]:
+    """The storage over ``path``."""
+    opened = RoundStorage(f"sqlite:///{path}")
+    yield opened
+    opened.scoped_session.remove()
+    opened.engine.dispose()
+
+
+@pytest.fixture
+def study_id(rounds: RoundStorage) -> int:
+    """An empty study named ``study``."""
+    return rounds.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "study")
+
+
+@pytest.fixture
+def stock(path: Path) -> Stock:
+    """Optuna's own storage over ``path``: what its dashboard and command line see."""
+
+    @contextmanager
+    def opened() -> Iterator[RDBStorage]:
+        storage = RDBStorage(f"sqlite:///{path}")
+        try:
+            yield storage
+        finally:
+            storage.scoped_session.remove()
+            storage.engine.dispose()
+
+    return opened

@@ -1,0 +1,36 @@
+"""Looks at files from outside: plain SQL, bytes, descriptors."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+
+def sql(path: Path, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Run one statement through a connection of its own, and commit."""
+    with closing(sqlite3.connect(path, timeout=0)) as connection, connection:
+        return connection.execute(statement, values).fetchall()
+
+
+def schema(path: Path) -> dict[str, str]:
+    """Every table and index by name, as SQL."""
+    return dict(sql(path, "SELECT name, coalesce(sql, '') FROM sqlite_master"))
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Every file under ``folder`` with its bytes; folders end in a slash."""
+    return {
+        str(each.relative_to(folder)) + "/" * each.is_dir(): b""
+        if each.is_dir()
+        else each.read_bytes()
+        for each in folder.rglob("*")
+    }
+
+
+def open_files(folder: Path) -> set[str]:
+    """Files under ``folder`` that this process holds open."""
+    descriptors = Path("/proc/self/fd")
+    targets = {str(each.readlink()) for each in descriptors.iterdir() if each.is_symlink()}
+    return {target for target in targets if target.startswith(str(folder))}
