@@ -5,9 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from hpo.cli.app import run
 from tests.running import Hpo, Ran
+
+# The same examples in every run, so that a gate that was green stays green; no deadline, because
+# cores are shared.
+settings.register_profile("gate", derandomize=True, deadline=None)
+settings.load_profile("gate")
 
 
 @pytest.fixture
@@ -19,7 +25,7 @@ def hpo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     def command(*arguments: object) -> Ran:
         capsys.readouterr()
         workers = () if "--workers" in arguments else ("--workers", "1")
-        code = run([*map(str, arguments), *(workers if arguments[0] == "search" else ())])
+        code = run([*map(str, arguments), *(workers if arguments[:1] == ("search",) else ())])
         captured = capsys.readouterr()
         return Ran(code, captured.out, captured.err)
 

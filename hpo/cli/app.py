@@ -32,11 +32,13 @@ class TerminatedError(BaseException):
 
 
 @click.group(
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Begin with: hpo search digits",
 )
 @click.version_option(__version__, prog_name="hpo")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Hyperparameter search for neural networks: a whole round of trials trains as one stack.
 
     \b
@@ -44,6 +46,8 @@ def cli() -> None:
       hpo search digits
       hpo search penguins.csv --target species --trials 200
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 cli.add_command(search)

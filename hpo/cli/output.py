@@ -11,22 +11,24 @@ from hpo.cli.words import interval, metric_word, parameters, score
 from hpo.summary import Summary
 
 
-def print_result(summary: Summary, data: str) -> None:
+def result(summary: Summary) -> str:
     """The narrowing, the best trials, the winner, its test score, and what to type next."""
     console = Console(highlight=False, markup=False, soft_wrap=True)
     document = summary.document
     rows = document["rows"]
-    console.print(
-        f"{document['study']}: {document['task']}, {rows['train']} training, "
-        f"{rows['validation']} validation and {rows['test']} test rows\n"
-    )
-    console.print(_narrowing(summary), soft_wrap=False)
-    console.print()
-    for line in best_lines(summary):
-        console.print(line)
-    console.print()
-    for line in (*_winner(summary), *_totals(summary), "", *_next_commands(summary, data)):
-        console.print(line)
+    with console.capture() as text:
+        console.print(
+            f"{document['study']}: {document['task']}, {rows['train']} training, "
+            f"{rows['validation']} validation and {rows['test']} test rows\n"
+        )
+        console.print(_narrowing(summary), soft_wrap=False)
+        console.print()
+        for line in best_lines(summary):
+            console.print(line)
+        console.print()
+        for line in (*_winner(summary), *_totals(summary), "", *_next_commands(summary)):
+            console.print(line)
+    return text.get()
 
 
 def best_lines(summary: Summary) -> list[str]:
@@ -73,7 +75,7 @@ def _totals(summary: Summary) -> list[str]:
     return [f"trials: {counts}, in {summary.document['seconds']:.1f} s"]
 
 
-def _next_commands(summary: Summary, data: str) -> list[str]:
+def _next_commands(summary: Summary) -> list[str]:
     total = sum(summary.document["trials"].values())
     more = total + summary.document["rounds"][0]["trials"]
     url = summary.document["storage"]

@@ -64,6 +64,7 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 @click.option(
     "--trials",
     type=click.IntRange(1),
+    metavar="N",
     default=defaults.DEFAULT_TRIALS,
     show_default=True,
     help="Total of finished trials; a larger one later adds rounds.",
@@ -71,6 +72,7 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 @click.option(
     "--rounds",
     type=click.IntRange(1),
+    metavar="N",
     default=defaults.DEFAULT_ROUNDS,
     show_default=True,
     help="Rounds that a new study plans.",
@@ -78,6 +80,7 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 @click.option(
     "--seed",
     type=click.IntRange(0),
+    metavar="N",
     default=0,
     show_default=True,
     help="Of the split, the points and the networks.",
@@ -109,6 +112,7 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 @click.option(
     "--epochs",
     type=click.IntRange(1),
+    metavar="N",
     default=defaults.DEFAULT_EPOCHS,
     show_default=True,
     help="Most epochs of a network.",
@@ -122,6 +126,7 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 @click.option(
     "--patience",
     type=click.IntRange(0),
+    metavar="N",
     default=defaults.DEFAULT_PATIENCE,
     show_default=True,
     help="Epochs without a better validation loss before a network stops; 0: never.",
@@ -162,7 +167,7 @@ def search(
     diabetes. The same command again goes on where it stopped.
     """
     # The libraries behind a search take a second to import, and --help needs none of them.
-    from hpo.cli.output import print_result
+    from hpo.cli.output import result
     from hpo.cli.progress import follow, say
     from hpo.experiment import hold
     from hpo.summary import summarise
@@ -177,10 +182,7 @@ def search(
         follow(experiment, trials, workers or _cores())
         seconds = time.perf_counter() - started
         summary = summarise(experiment, storage, seconds, keep_sealed=keep_sealed)
-    if as_json:
-        click.echo(json.dumps(summary.document))
-    else:
-        print_result(summary, data)
+    click.echo(json.dumps(summary.document) if as_json else result(summary).rstrip("\n"))
 
 
 def _load(data: str, options: Mapping[str, Any]) -> Dataset:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -30,6 +32,7 @@ def assert_refused(
     assert ran.err.count("\n") == 1, ran.err
     for part in says:
         assert part in ran.err
+    assert "secret" not in ran.err
     assert not (tmp_path / "hpo.db").exists(), "nothing is to be left behind"
 
 
@@ -55,7 +58,11 @@ def assert_refused(
         (["digits", "--seed", "-1"], 2, ["--seed"]),
         (["digits", "--storage", "hpo.db"], 4, ["sqlite:///"]),
         (["digits", "--storage", "sqlite:///no/such/folder/x.db"], 4, ["no/such/folder"]),
-        (["digits", "--storage", "postgresql://me:secret@host/db"], 4, ["me:***@host"]),
+        (
+            ["digits", "--storage", "postgresql://me:secret@host/db"],
+            4,
+            ["SQLite files", "sqlite:///"],
+        ),
     ],
 )
 @pytest.mark.usefixtures("table")
@@ -117,3 +124,24 @@ def test_an_internal_error_is_one_line_too(hpo: Hpo, monkeypatch: pytest.MonkeyP
     assert ran.err.count("\n") == 1
     monkeypatch.setenv("HPO_DEBUG", "1")
     assert "Traceback" in hpo("search", "digits").err
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    quick = "--trials 2 --rounds 1 --hidden 4 --epochs 1 --workers 1"
+    script = f"{sys.executable} -m hpo search wine {quick} | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[0].startswith("wine: classification")
+    assert done.stdout.splitlines()[1] == "0"
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+
+
+def test_without_a_command_the_help_is_shown(hpo: Hpo) -> None:
+    for arguments in ([], ["--help"], ["-h"]):
+        ran = hpo(*arguments)
+        assert ran.code == 0
+        assert ran.out.startswith("Usage: hpo ")
+        assert "hpo search digits" in ran.out
+    assert hpo("serch").err == "hpo: No such command 'serch'. Did you mean 'search'?\n"

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import assume, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from optuna.distributions import (
     BaseDistribution,
@@ -252,7 +251,6 @@ def test_ties_go_to_the_lower_number() -> None:
     assert narrow({"x": FloatDistribution(0, 9)}, trials, settings, 1) == {"x": (0.0, 1.0)}
 
 
-@hypothesis_settings(deadline=None)
 @given(histories(), st.randoms(use_true_random=False))
 def test_a_box_lies_in_the_range_and_is_the_same_for_any_order_of_arrival(
     history: tuple[NarrowingSettings, BaseDistribution, list[FinishedTrial]], random: Any
@@ -273,7 +271,6 @@ def test_a_box_lies_in_the_range_and_is_the_same_for_any_order_of_arrival(
         assert contains(distribution, high)
 
 
-@hypothesis_settings(deadline=None)
 @given(histories())
 def test_points_of_a_box_lie_in_it_unless_they_explore(
     history: tuple[NarrowingSettings, BaseDistribution, list[FinishedTrial]],
