@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from optuna.study import StudyDirection
 
 from hpo._version import __version__
 from hpo.data.table import Dataset, describe_change, fingerprint
@@ -152,7 +153,8 @@ def _find(rounds: RoundStorage, study: str) -> ExperimentRecord | None:
     uid = rounds.get_study_user_attrs(study_id).get(EXPERIMENT_ATTRIBUTE)
     with rounds.reading() as connection:
         record = None if uid is None else catalogue.load_experiment(connection, uid)
-    if record is None and rounds.get_all_trials(study_id, deepcopy=False):
+    fresh = rounds.get_study_directions(study_id) == [StudyDirection.MAXIMIZE]
+    if record is None and not (fresh and not rounds.get_all_trials(study_id, deepcopy=False)):
         raise UsageError(
             f"study {study!r} in {rounds.path} was not made by hpo search: use another --study"
         )

@@ -22,6 +22,9 @@ from storage.trials import RoundStorage
 KEEP_NETWORKS = 50
 """How many networks of a study are kept whole: the best by validation score."""
 
+OURS = "train"
+"""The attribute that every complete trial of ours has: the metric on the training rows."""
+
 
 class StudyStore:
     """The `RoundStore` of one study; see there. One search at a time may use it.
@@ -133,15 +136,20 @@ class StudyStore:
 
 
 def rank(records_of_trials: Sequence[records.TrialRecord]) -> list[records.TrialRecord]:
-    """The complete trials with a value, best first; of equal ones the lower number first."""
-    complete = [each for each in records_of_trials if each.value is not None]
-    return sorted(complete, key=lambda each: (-(each.value or 0.0), each.number))
+    """The complete trials of ours, best first; of equal ones the lower number first.
+
+    What another program added to the study has no network and no predictions, so it cannot win.
+    """
+    ours = [
+        each for each in records_of_trials if each.value is not None and OURS in each.attributes
+    ]
+    return sorted(ours, key=lambda each: (-(each.value or 0.0), each.number))
 
 
 def _result(outcome: Outcome) -> records.Result:
     curves = outcome.curves or {}
     attributes = {
-        "train": outcome.train_value,
+        OURS: outcome.train_value,
         "epochs": outcome.epochs,
         "best_epoch": outcome.best_epoch,
         "seconds": round(outcome.seconds, 4),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpo.experiment import Experiment
-from hpo.study_store import rank
+from hpo.study_store import OURS, rank
 from storage.records import Look, TrialRecord
 
 BEST = 10
@@ -56,7 +56,7 @@ def summarise(experiment: Experiment, url: str, seconds: float, *, keep_sealed: 
         "best": {
             "trial": winner.number,
             "validation": winner.value,
-            "train": winner.attributes["train"],
+            "train": winner.attributes[OURS],
             "expected": expectation.score,
             "expected_se": expectation.standard_error,
             "params": winner.params,

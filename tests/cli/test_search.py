@@ -258,6 +258,39 @@ def test_a_study_of_another_program_is_refused(hpo: Hpo, tmp_path: Path) -> None
     assert "was not made by hpo search" in ran.err
 
 
+def test_a_study_that_another_program_made_empty_is_refused_if_it_minimises(
+    hpo: Hpo, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/hpo.db"
+    optuna.create_study(study_name="iris", storage=url, direction="minimize")
+    ran = hpo("search", "iris", *QUICK)
+    assert ran.code == 2
+    optuna.create_study(study_name="other", storage=url, direction="maximize")
+    assert hpo("search", "iris", *QUICK, "--study", "other").code == 0
+
+
+def test_trials_of_another_program_count_but_never_win(hpo: Hpo, tmp_path: Path) -> None:
+    best = search(hpo)["best"]
+    study = optuna.load_study(study_name="iris", storage=f"sqlite:///{tmp_path}/hpo.db")
+    study.optimize(lambda trial: 2.0 + trial.suggest_float("x", 0, 1), n_trials=3)
+    document = search(hpo, "--trials", 16)
+    assert isinstance(best, dict)
+    assert document["trials"] == {"complete": 16, "pruned": 0, "failed": 0}
+    after = document["best"]
+    assert isinstance(after, dict)
+    assert after["validation"] <= 1
+    assert list(stored_trials(tmp_path / "hpo.db", "iris")) == list(range(16))
+
+
+def test_a_trial_that_another_program_enqueued_is_refused(hpo: Hpo, tmp_path: Path) -> None:
+    search(hpo)
+    study = optuna.load_study(study_name="iris", storage=f"sqlite:///{tmp_path}/hpo.db")
+    study.enqueue_trial({"learning_rate": 1e-3})
+    ran = hpo("search", "iris", *QUICK, "--trials", 16)
+    assert ran.code == 4
+    assert "trial 12 waits without parameters: another program added it" in ran.err
+
+
 def test_a_study_deleted_and_made_again_starts_anew(hpo: Hpo, tmp_path: Path) -> None:
     first = search(hpo)
     optuna.delete_study(study_name="iris", storage=f"sqlite:///{tmp_path}/hpo.db")
