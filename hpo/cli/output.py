@@ -13,7 +13,9 @@ from hpo.summary import Summary
 
 def result(summary: Summary) -> str:
     """The narrowing, the best trials, the winner, its test score, and what to type next."""
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    # A narrow terminal breaks lines by itself; a table squeezed into it would lose its numbers.
+    width = max(80, Console().width)
+    console = Console(width=width, highlight=False, markup=False, soft_wrap=True)
     document = summary.document
     rows = document["rows"]
     with console.capture() as text:

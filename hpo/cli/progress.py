@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from optuna.distributions import FloatDistribution
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -104,14 +104,20 @@ class _Progress:
         """The state in one line."""
         return ", ".join([self._head(), *self._best_words(), self._time_left()])
 
-    def __rich__(self) -> RenderableType:
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text(f"{self._head()}, {self._time_left()}", style="bold")
+        texts = {name: interval(*bounds) for name, bounds in self.ranges.items()}
+        # The bar takes what names and numbers leave; two blanks stand between them.
+        taken = max(map(len, texts), default=0) + max(map(len, texts.values()), default=0) + 2
+        cells = max(0, min(BAR_CELLS, options.max_width - taken))
         table = Table.grid(padding=(0, 1))
-        for name, (low, high) in self.ranges.items():
+        for name, text in texts.items():
             distribution = self.experiment.store.space.distributions[name]
             assert isinstance(distribution, FloatDistribution)
-            table.add_row(name, _bar(distribution, low, high), interval(low, high))
-        head = Text(f"{self._head()}, {self._time_left()}", style="bold")
-        return Group(head, table, Text(", ".join(self._best_words())))
+            low, high = self.ranges[name]
+            table.add_row(name, _bar(distribution, low, high, cells), text)
+        yield table
+        yield Text(", ".join(self._best_words()))
 
     def _head(self) -> str:
         planned = -(-self.total // self.experiment.narrowing.trials_per_round)
@@ -135,13 +141,13 @@ class _Progress:
         return f"{left:.0f} s left"
 
 
-def _bar(distribution: FloatDistribution, low: float, high: float) -> Text:
-    """The range of a round inside the full range."""
+def _bar(distribution: FloatDistribution, low: float, high: float, cells: int) -> Text:
+    """The range of a round inside the full range, ``cells`` wide."""
     scale = math.log if distribution.log else float
     start, end = scale(distribution.low), scale(distribution.high)
-    first = round((scale(low) - start) / (end - start) * BAR_CELLS)
-    last = max(first + 1, round((scale(high) - start) / (end - start) * BAR_CELLS))
+    first = min(round((scale(low) - start) / (end - start) * cells), max(0, cells - 1))
+    last = max(first + 1, round((scale(high) - start) / (end - start) * cells))
     bar = Text("─" * first, style="dim")
     bar.append("█" * (last - first), style="cyan")
-    bar.append("─" * (BAR_CELLS - last), style="dim")
-    return bar
+    bar.append("─" * (cells - last), style="dim")
+    return bar[:cells]
