@@ -56,36 +56,28 @@ _FILE_CAUSES = {
 
 
 def sqlite_path(url: str) -> Path:
-    """The file behind ``url``; raises ``StorageError`` for anything but a SQLite file."""
+    """The file behind ``url``; raises ``StorageError`` for anything but a SQLite file.
+
+    No message repeats the URL: a password may stand in it, and not only where it belongs.
+    """
     parsed = _parse(url)
-    if parsed.get_backend_name() != "sqlite":
+    if (kind := parsed.get_backend_name()) != "sqlite":
         raise StorageError(
-            f"studies are kept in SQLite files: {masked(parsed)} is another database; "
-            "use --storage sqlite:///FILE.db"
+            f"studies are kept in SQLite files, not in {kind}: use --storage sqlite:///FILE.db"
         )
     if parsed.query:
-        raise StorageError(
-            f"no options may follow the file name in {masked(parsed)}; a '?' in it is written %3F"
-        )
-    if not parsed.database or parsed.database == ":memory:" or parsed.host:
-        raise StorageError(f"{masked(parsed)} names no file; use --storage sqlite:///FILE.db")
+        raise StorageError("--storage takes no options after the file; write a '?' in it as %3F")
+    if parsed.database in {None, "", ":memory:"} or parsed.host or parsed.username:
+        raise StorageError("the storage names no file: use --storage sqlite:///FILE.db")
     # Two names of one file must lead to one lock and one folder of artifacts.
-    return Path(parsed.database).resolve()
-
-
-def masked(url: str | URL) -> str:
-    """``url`` without its password, wherever it stands: it may hold an ``@``, or be an option."""
-    parsed = _parse(url) if isinstance(url, str) else url
-    host = parsed.host and parsed.host.rpartition("@")[2]
-    return parsed.set(host=host, query={}).render_as_string(hide_password=True)
+    return Path(str(parsed.database)).resolve()
 
 
 def _parse(url: str) -> URL:
     try:
         return make_url(url)
     except (ArgumentError, ValueError):
-        # The text may hold a password, so it is not repeated.
-        raise StorageError("the storage is no URL; use --storage sqlite:///FILE.db") from None
+        raise StorageError("the storage is no URL: use --storage sqlite:///FILE.db") from None
 
 
 def check_before_writing(path: Path, revision: str) -> None:

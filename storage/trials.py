@@ -7,6 +7,7 @@ transaction per trial is written here directly, through SQLAlchemy Core.
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -73,15 +74,16 @@ class RoundStorage(RDBStorage):
     def _open(self, url: str) -> None:
         creator = partial(connect, self.path)
         _create_tables(sa.create_engine(url, creator=creator, poolclass=NullPool))
-        try:
-            super().__init__(
-                url.replace("{", "{{").replace("}", "}}"),
-                engine_kwargs={"creator": creator},
-                skip_table_creation=True,
-            )
-        except RuntimeError as error:  # Optuna's word for a schema of another version
-            raise StorageError(f"{self.path}: {error}") from error
+        super().__init__(
+            url.replace("{", "{{").replace("}", "}}"),
+            engine_kwargs={"creator": creator},
+            # It imports every migration that Optuna ever had; ours below is as strict.
+            skip_compatibility_check=True,
+            skip_table_creation=True,
+        )
         prepare(self.engine)
+        # A storage that nobody holds any more is closed, at the latest when the process ends.
+        weakref.finalize(self, self.engine.dispose)
         # Optuna's sessions read before they write; begun deferred, such a one fails at once, and
         # not after a wait, when another process has written in between.
         self.scoped_session.remove()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import shutil
 import sqlite3
@@ -21,6 +22,7 @@ from sqlalchemy import event
 from storage.engine import connect, explain, explained
 from storage.errors import StorageError
 from storage.trials import RoundStorage
+from tests.running import integrity
 from tests.storage.looking import content, open_files, schema, sql
 
 
@@ -91,6 +93,15 @@ def test_a_closed_storage_is_one_file_and_its_folder(tmp_path: Path) -> None:
     RoundStorage(url(tmp_path / "a.db")).engine.dispose()
     assert set(content(tmp_path)) == {"a.db", "a.artifacts/", "a.artifacts/tables.lock"}
     assert not open_files(tmp_path)
+
+
+def test_a_forgotten_storage_is_closed(path: Path) -> None:
+    rounds = RoundStorage(url(path))
+    rounds.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "study")
+    assert open_files(path.parent)
+    del rounds
+    gc.collect()
+    assert not open_files(path.parent)
 
 
 @pytest.mark.parametrize(
@@ -229,6 +240,13 @@ def test_corrupt(path: Path, start: int) -> None:
     assert refused_unchanged(path) == (f"the database is corrupt: {path}; restore it from a copy")
 
 
+def test_stock_optuna_accepts_our_file(path: Path) -> None:
+    theirs = optuna.storages.RDBStorage(url(path))
+    assert theirs.get_current_version() == theirs.get_head_version()
+    theirs.scoped_session.remove()
+    theirs.engine.dispose()
+
+
 def test_a_file_of_stock_optuna_is_taken_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "theirs.db"
     theirs = optuna.storages.RDBStorage(url(path))
@@ -240,6 +258,29 @@ def test_a_file_of_stock_optuna_is_taken_as_it_is(tmp_path: Path) -> None:
     (trial,) = rounds.get_all_trials(rounds.get_study_id_from_name("theirs"))
     rounds.engine.dispose()
     assert trial.value == 1.5
+
+
+def test_a_file_of_stock_optuna_that_was_killed_in_a_commit(tmp_path: Path) -> None:
+    """Its journal must be rolled back, which a read-only connection cannot do."""
+    (tmp_path / "live").mkdir()
+    path = tmp_path / "live" / "hpo.db"
+    theirs = optuna.storages.RDBStorage(url(path))
+    study_id = theirs.create_new_study([optuna.study.StudyDirection.MINIMIZE], "theirs")
+    theirs.scoped_session.remove()
+    theirs.engine.dispose()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA cache_size = 1")
+        connection.execute("BEGIN")
+        for key in range(50):
+            row = (study_id, str(key), "x" * 5000)
+            columns = "(study_id, key, value_json)"
+            connection.execute(f"INSERT INTO study_user_attributes {columns} VALUES (?, ?, ?)", row)
+        shutil.copytree(tmp_path / "live", tmp_path / "killed")
+    assert (tmp_path / "killed" / "hpo.db-journal").stat().st_size > 0
+    rounds = RoundStorage(url(tmp_path / "killed" / "hpo.db"))
+    assert rounds.get_study_user_attrs(rounds.get_study_id_from_name("theirs")) == {}
+    rounds.engine.dispose()
+    assert integrity(tmp_path / "killed" / "hpo.db") == "ok"
 
 
 @contextmanager
@@ -430,8 +471,8 @@ def test_a_dashboard_that_writes_meanwhile_does_not_disturb(
 
     rounds.set_study_user_attr(study_id, "key", 1)
     rounds.create_new_trial(study_id)
-    study = optuna.create_study(storage=rounds, study_name="study", load_if_exists=True)
-    study.set_metric_names(["accuracy"])
+    rounds.set_study_system_attr(study_id, "key", 2)
+    optuna.create_study(storage=rounds, study_name="other")
     event.remove(rounds.engine, "after_cursor_execute", write_in_between)
     assert set(refused) == {"database is locked"}
     assert rounds.get_study_user_attrs(study_id) == {"key": 1}

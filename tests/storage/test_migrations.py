@@ -1,0 +1,112 @@
+"""The steps of our schema against the schema itself, and against Optuna's own tables."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from optuna.storages import RDBStorage
+
+from storage import migrations
+from storage.errors import StorageError
+from storage.schema import metadata
+from storage.trials import RoundStorage
+from tests.storage.looking import content, schema, sql
+
+
+def is_ours(_object: object, name: str | None, kind: str, *_: object) -> bool:
+    return kind != "table" or str(name).startswith("hpo_")
+
+
+def described(path: Path) -> dict[str, list[Any]]:
+    """What SQLite says of our tables."""
+    with closing(sqlite3.connect(path)) as connection:
+        return {
+            f"{pragma} {table}": sorted(connection.execute(f"PRAGMA {pragma}({table})"))
+            for table in metadata.tables
+            for pragma in ("table_info", "foreign_key_list", "index_list")
+        }
+
+
+def test_alembic_finds_no_difference(rounds: RoundStorage) -> None:
+    with rounds.reading() as connection:
+        options = {
+            "version_table": migrations.VERSION_TABLE,
+            "include_object": is_ours,
+            "compare_type": True,
+            "compare_server_default": True,
+        }
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, metadata) == []
+
+
+def test_sqlite_sees_the_same_tables(path: Path, tmp_path: Path) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/declared.db")
+    metadata.create_all(engine)
+    engine.dispose()
+    assert described(path) == described(tmp_path / "declared.db")
+    assert {name for name in schema(path) if name.startswith("hpo_")} == {
+        *metadata.tables,
+        migrations.VERSION_TABLE,
+    }
+
+
+def test_optunas_tables_are_its_own(path: Path, tmp_path: Path) -> None:
+    theirs = RDBStorage(f"sqlite:///{tmp_path}/theirs.db")
+    theirs.scoped_session.remove()
+    theirs.engine.dispose()
+    expected = schema(tmp_path / "theirs.db")
+    assert {name: sql for name, sql in schema(path).items() if name in expected} == expected
+    others = set(schema(path)) - set(expected)
+    assert all("hpo_" in name for name in others)
+    for table in ("alembic_version", "version_info"):
+        query = f"SELECT * FROM {table}"
+        assert sql(path, query) == sql(tmp_path / "theirs.db", query)
+
+
+def test_upgrading_twice_is_nothing(rounds: RoundStorage, path: Path) -> None:
+    rounds.engine.dispose()
+    before = content(path.parent)
+    with rounds.transaction() as connection:
+        migrations.upgrade(connection)
+        assert migrations.current(connection) == "0001"
+    rounds.engine.dispose()
+    assert content(path.parent) == before
+
+
+def test_a_failed_upgrade_leaves_nothing(rounds: RoundStorage, path: Path) -> None:
+    drop_ours(path)
+    before = schema(path)
+    with pytest.raises(ZeroDivisionError), rounds.transaction() as connection:
+        upgrade_and_fail(connection)
+    assert schema(path) == before
+    with rounds.transaction() as connection:
+        migrations.upgrade(connection)
+    assert set(metadata.tables) < set(schema(path))
+
+
+def upgrade_and_fail(connection: sa.Connection) -> None:
+    migrations.upgrade(connection)
+    raise ZeroDivisionError
+
+
+def drop_ours(path: Path) -> None:
+    for table in (*reversed(metadata.sorted_tables), migrations.VERSION_TABLE):
+        sql(path, f"DROP TABLE {table}")
+
+
+def test_a_newer_schema_is_refused(path: Path) -> None:
+    sql(path, f"UPDATE {migrations.VERSION_TABLE} SET version_num = '9999'")
+    before = schema(path)
+    with pytest.raises(
+        StorageError, match=r"by a newer version of hpo \(schema 9999\): upgrade hpo"
+    ):
+        RoundStorage(f"sqlite:///{path}")
+    assert schema(path) == before
+    assert sql(path, f"SELECT * FROM {migrations.VERSION_TABLE}") == [("9999",)]
