@@ -26,14 +26,11 @@ from hpo.search.sampler import SETTINGS_ATTRIBUTE
 from hpo.search.selection import Expectation, expected_score
 from hpo.search.space import SearchSpace
 from hpo.settings import Settings, describe_difference
-from hpo.study_store import StudyStore
+from hpo.study_store import EXPERIMENT_ATTRIBUTE, StudyStore
 from storage import catalogue, ledger
 from storage.locks import study_lock
 from storage.records import ExperimentRecord, Look, RoundRecord, TrialRecord
 from storage.trials import RoundStorage
-
-EXPERIMENT_ATTRIBUTE = "hpo:experiment"
-"""The user attribute of a study that holds our experiment's uid."""
 
 CANDIDATES = 200
 """Trials that take part when the winner's expected score is estimated; the rest never win."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import Connection
 
 from hpo.persistence import DamagedModelError, Network
 from hpo.preparation import Prepared
@@ -16,11 +18,14 @@ from hpo.search.narrowing import FinishedTrial
 from hpo.search.space import SearchSpace
 from storage import catalogue, records, trials
 from storage.artifacts import Artifact, ArtifactStore
-from storage.errors import ArtifactError
+from storage.errors import ArtifactError, StudyGoneError
 from storage.trials import RoundStorage
 
 KEEP_NETWORKS = 50
 """How many networks of a study are kept whole: the best by validation score."""
+
+EXPERIMENT_ATTRIBUTE = "hpo:experiment"
+"""The user attribute of a study that holds our experiment's uid."""
 
 OURS = "train"
 """The attribute that every complete trial of ours has: the metric on the training rows."""
@@ -49,7 +54,7 @@ class StudyStore:
 
     def release(self) -> None:
         """Let what a dead search had claimed be claimed again."""
-        with self.rounds.transaction() as connection:
+        with self._writing() as connection:
             trials.release_slots(connection, self.study_id)
 
     def trials(self) -> list[records.TrialRecord]:
@@ -78,13 +83,13 @@ class StudyStore:
         """Enter a round's ranges and its slots in one transaction."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         rows = [records.Slot(slot.number, dict(slot.params)) for slot in slots]
-        with self.rounds.transaction() as connection:
+        with self._writing() as connection:
             trials.create_slots(connection, self.study_id, rows, self.space.distributions)
             catalogue.save_round(connection, self.uid, records.RoundRecord(index, ranges), now)
 
     def claim(self, below: int) -> list[Slot]:
         """Take the waiting trials numbered under ``below``."""
-        with self.rounds.transaction() as connection:
+        with self._writing() as connection:
             claimed = trials.claim_slots(connection, self.study_id, below)
         return [Slot(slot.number, slot.params) for slot in claimed]
 
@@ -92,7 +97,7 @@ class StudyStore:
         """Save the networks that are worth it, then enter all results in one transaction."""
         results = [_result(outcome) for outcome in outcomes]
         digests = {outcome.number: self._save(outcome) for outcome in self._worth_keeping(outcomes)}
-        with self.rounds.transaction() as connection:
+        with self._writing() as connection:
             trials.finish_slots(connection, self.study_id, results)
             catalogue.save_arrays(connection, self.uid, results)
             catalogue.save_artifacts(connection, self.uid, digests)
@@ -104,6 +109,14 @@ class StudyStore:
             unused = catalogue.unreferenced(connection, list(dropped.values()))
         for digest in unused:
             self.artifacts.delete(digest)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """A transaction on our study, and not on one that got the number of ours, deleted."""
+        with self.rounds.transaction() as connection:
+            if trials.study_attribute(connection, self.study_id, EXPERIMENT_ATTRIBUTE) != self.uid:
+                raise StudyGoneError("the study was deleted while it was searched")
+            yield connection
 
     def network(self, number: int) -> tuple[str, Network]:
         """The stored network of a trial and its digest.

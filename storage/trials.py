@@ -48,6 +48,7 @@ _VALUES: sa.Table = models.TrialValueModel.__table__
 _INTERMEDIATE: sa.Table = models.TrialIntermediateValueModel.__table__
 _ATTRIBUTES: sa.Table = models.TrialUserAttributeModel.__table__
 _STUDIES: sa.Table = models.StudyModel.__table__
+_STUDY_ATTRIBUTES: sa.Table = models.StudyUserAttributeModel.__table__
 
 
 class RoundStorage(RDBStorage):
@@ -233,6 +234,15 @@ def study_exists(connection: Connection, study_id: int) -> bool:
     """Whether the study is still there."""
     query = sa.select(_STUDIES.c.study_id).where(_STUDIES.c.study_id == study_id)
     return connection.execute(query).first() is not None
+
+
+def study_attribute(connection: Connection, study_id: int, key: str) -> Any:
+    """A user attribute of the study; None if it, or the study, is not there."""
+    query = sa.select(_STUDY_ATTRIBUTES.c.value_json).where(
+        _STUDY_ATTRIBUTES.c.study_id == study_id, _STUDY_ATTRIBUTES.c.key == key
+    )
+    text = connection.execute(query).scalar()
+    return None if text is None else json.loads(text)
 
 
 def _ids(

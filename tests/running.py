@@ -6,11 +6,13 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from optuna.storages import RDBStorage
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,17 @@ def finish(process: subprocess.Popen[str]) -> Ran:
     """Wait for a started command."""
     out, err = process.communicate(timeout=240)
     return Ran(process.returncode, out, err)
+
+
+@contextmanager
+def stock_optuna(path: Path) -> Iterator[RDBStorage]:
+    """The database as Optuna alone opens it."""
+    storage = RDBStorage(f"sqlite:///{path}")
+    try:
+        yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 Trial = dict[str, Any]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -16,7 +17,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 from sklearn.datasets import load_diabetes, load_iris
 
-from tests.running import Hpo, integrity, stored_trials
+from tests.running import Hpo, integrity, stock_optuna, stored_trials
 
 QUICK = ("--trials", 12, "--rounds", 3, "--hidden", 8, "--epochs", 6)
 
@@ -49,9 +50,11 @@ def test_the_document_has_what_the_interface_promises(hpo: Hpo) -> None:
 
 def test_optuna_reads_the_study(hpo: Hpo, tmp_path: Path) -> None:
     document = hpo("search", "iris", *QUICK, "--json").document
-    study = optuna.load_study(study_name="iris", storage=f"sqlite:///{tmp_path}/hpo.db")
-    assert [trial.number for trial in study.trials] == list(range(12))
-    for trial in study.trials:
+    with stock_optuna(tmp_path / "hpo.db") as storage:
+        study = optuna.load_study(study_name="iris", storage=storage)
+        trials, metrics, best = study.trials, study.metric_names, study.best_trial.number
+    assert [trial.number for trial in trials] == list(range(12))
+    for trial in trials:
         assert trial.state == optuna.trial.TrialState.COMPLETE
         assert trial.distributions == {
             "learning_rate": FloatDistribution(1e-5, 1e-1, log=True),
@@ -62,8 +65,8 @@ def test_optuna_reads_the_study(hpo: Hpo, tmp_path: Path) -> None:
             np.array([trial.value, *trial.intermediate_values.values()], float)
         ).all()
         assert trial.datetime_complete is not None
-    assert study.best_trial.number == document["best"]["trial"]
-    assert study.metric_names == ["accuracy"]
+    assert best == document["best"]["trial"]
+    assert metrics == ["accuracy"]
 
 
 def test_the_same_command_again_trains_nothing_and_looks_no_more(
@@ -250,9 +253,9 @@ def test_storage_comes_from_the_environment(
 
 
 def test_a_study_of_another_program_is_refused(hpo: Hpo, tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/hpo.db"
-    study = optuna.create_study(study_name="iris", storage=url)
-    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+    with stock_optuna(tmp_path / "hpo.db") as storage:
+        study = optuna.create_study(study_name="iris", storage=storage)
+        study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
     ran = hpo("search", "iris", *QUICK)
     assert ran.code == 2
     assert "was not made by hpo search" in ran.err
@@ -261,18 +264,19 @@ def test_a_study_of_another_program_is_refused(hpo: Hpo, tmp_path: Path) -> None
 def test_a_study_that_another_program_made_empty_is_refused_if_it_minimises(
     hpo: Hpo, tmp_path: Path
 ) -> None:
-    url = f"sqlite:///{tmp_path}/hpo.db"
-    optuna.create_study(study_name="iris", storage=url, direction="minimize")
+    with stock_optuna(tmp_path / "hpo.db") as storage:
+        optuna.create_study(study_name="iris", storage=storage, direction="minimize")
+        optuna.create_study(study_name="other", storage=storage, direction="maximize")
     ran = hpo("search", "iris", *QUICK)
     assert ran.code == 2
-    optuna.create_study(study_name="other", storage=url, direction="maximize")
     assert hpo("search", "iris", *QUICK, "--study", "other").code == 0
 
 
 def test_trials_of_another_program_count_but_never_win(hpo: Hpo, tmp_path: Path) -> None:
     best = search(hpo)["best"]
-    study = optuna.load_study(study_name="iris", storage=f"sqlite:///{tmp_path}/hpo.db")
-    study.optimize(lambda trial: 2.0 + trial.suggest_float("x", 0, 1), n_trials=3)
+    with stock_optuna(tmp_path / "hpo.db") as storage:
+        study = optuna.load_study(study_name="iris", storage=storage)
+        study.optimize(lambda trial: 2.0 + trial.suggest_float("x", 0, 1), n_trials=3)
     document = search(hpo, "--trials", 16)
     assert isinstance(best, dict)
     assert document["trials"] == {"complete": 16, "pruned": 0, "failed": 0}
@@ -284,8 +288,9 @@ def test_trials_of_another_program_count_but_never_win(hpo: Hpo, tmp_path: Path)
 
 def test_a_trial_that_another_program_enqueued_is_refused(hpo: Hpo, tmp_path: Path) -> None:
     search(hpo)
-    study = optuna.load_study(study_name="iris", storage=f"sqlite:///{tmp_path}/hpo.db")
-    study.enqueue_trial({"learning_rate": 1e-3})
+    with stock_optuna(tmp_path / "hpo.db") as storage:
+        study = optuna.load_study(study_name="iris", storage=storage)
+        study.enqueue_trial({"learning_rate": 1e-3})
     ran = hpo("search", "iris", *QUICK, "--trials", 16)
     assert ran.code == 4
     assert "trial 12 waits without parameters: another program added it" in ran.err
@@ -293,9 +298,37 @@ def test_a_trial_that_another_program_enqueued_is_refused(hpo: Hpo, tmp_path: Pa
 
 def test_a_study_deleted_and_made_again_starts_anew(hpo: Hpo, tmp_path: Path) -> None:
     first = search(hpo)
-    optuna.delete_study(study_name="iris", storage=f"sqlite:///{tmp_path}/hpo.db")
+    with stock_optuna(tmp_path / "hpo.db") as storage:
+        optuna.delete_study(study_name="iris", storage=storage)
     again = search(hpo)
     assert {**again, "seconds": 0} == {**first, "seconds": 0}
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["gone", "made-anew"])
+def test_a_study_deleted_while_it_is_searched_ends_with_4(
+    hpo: Hpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """Another study may get the same number, and must not get these results."""
+    from hpo.search import evaluation
+
+    train = evaluation.train_slots
+
+    def delete_and_train(*arguments: Any) -> Any:
+        with stock_optuna(tmp_path / "hpo.db") as storage:
+            optuna.delete_study(study_name="iris", storage=storage)
+            if again:
+                study = optuna.create_study(study_name="other", storage=storage)
+                study.enqueue_trial({"x": 1})
+        return train(*arguments)
+
+    monkeypatch.setattr(evaluation, "train_slots", delete_and_train)
+    ran = hpo("search", "iris", *QUICK)
+    assert ran.code == 4
+    assert "the study was deleted while it was searched" in ran.err
+    assert integrity(tmp_path / "hpo.db") == "ok"
+    if again:
+        (trial,) = stored_trials(tmp_path / "hpo.db", "other").values()
+        assert trial["state"] == "WAITING"
 
 
 def test_all_trials_failing_ends_with_5_and_the_reason(hpo: Hpo) -> None:
@@ -315,9 +348,10 @@ def test_some_trials_failing_is_told_and_stored(hpo: Hpo, tmp_path: Path) -> Non
     assert trials["complete"] > 0
     stored = stored_trials(tmp_path / "hpo.db", "diabetes")
     failed = [number for number, trial in stored.items() if trial["state"] == "FAIL"]
-    study = optuna.load_study(study_name="diabetes", storage=f"sqlite:///{tmp_path}/hpo.db")
+    with stock_optuna(tmp_path / "hpo.db") as storage:
+        optunas = optuna.load_study(study_name="diabetes", storage=storage).trials
     for number in failed:
-        assert "diverged in epoch" in study.trials[number].user_attrs["reason"]
+        assert "diverged in epoch" in optunas[number].user_attrs["reason"]
         assert stored[number]["values"] == []
 
 
