@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import uuid
 import warnings
@@ -32,8 +33,8 @@ from storage.locks import study_lock
 from storage.records import ExperimentRecord, Look, RoundRecord, TrialRecord
 from storage.trials import RoundStorage
 
-CANDIDATES = 200
-"""Trials that take part when the winner's expected score is estimated; the rest never win."""
+CANDIDATE_BYTES = 1 << 28
+"""Bounds the row losses with which the winner's expected score is estimated."""
 
 
 @dataclass(frozen=True)
@@ -71,21 +72,25 @@ class Experiment:
         failed = [trial for trial in self.store.trials() if trial.state == "FAIL"]
         if not failed:
             raise NoFiniteTrialError("no trial has finished yet: run the same command again")
+        reason = str(failed[0].attributes.get("reason", "no reason was kept"))
+        advice = "; try lower learning rates (--space learning_rate=1e-6..1e-3:log)"
         raise NoFiniteTrialError(
-            f"all {len(failed)} trials failed; trial {failed[0].number}: "
-            f"{failed[0].attributes.get('reason', 'no reason was kept')}; "
-            "try lower learning rates (--space learning_rate=1e-6..1e-3:log)"
+            f"all {len(failed)} trials failed; trial {failed[0].number}: {reason}"
+            f"{advice if reason.startswith('diverged') else ''}"
         )
 
     def expectation(self) -> Expectation:
         """The score to expect of the winner on new rows."""
-        best = [trial.number for trial in self.store.ranked()[:CANDIDATES]]
-        with self.store.rounds.reading() as connection:
-            found = catalogue.load_predictions(connection, self.store.uid, best)
         problem = self.prepared.problem
         target = problem.validation_target
-        losses = [problem.metric.row_loss(found[number][None], target)[0] for number in best]
-        return expected_score(np.stack(losses), target, problem.metric, self.settings.seed)
+        ranked = [trial.number for trial in self.store.ranked()]
+        numbers = sorted(ranked[: max(2, CANDIDATE_BYTES // (8 * len(target)))])
+        losses = np.empty((len(numbers), len(target)))
+        for place, number in enumerate(numbers):
+            prediction = problem.in_units(self.store.prediction(number)[None])
+            losses[place] = problem.metric.row_loss(prediction, target)[0]
+        winner = numbers.index(ranked[0])
+        return expected_score(losses, winner, target, problem.metric, self.settings.seed)
 
     def test(self, trial: TrialRecord) -> Look:
         """The trial's score on the test rows; a look that the ledger counts, once per model."""
@@ -123,6 +128,7 @@ def hold(
         If the database cannot be used, or another search holds the study.
     """
     prepared = prepare(dataset, settings)
+    _refuse_giants(prepared)
     rounds = RoundStorage(url)
     with study_lock(rounds.folder, study):
         record = _find(rounds, study)
@@ -134,11 +140,28 @@ def hold(
         study_id = rounds.get_study_id_from_name(study)
         store = StudyStore(rounds, study_id, record.uid, space, prepared)
         store.release()
+        store.artifacts.sweep()
         narrowing = _narrowing(settings, record.trials_per_round)
         try:
             yield Experiment(study, settings, narrowing, prepared, store)
         finally:
             rounds.engine.dispose()
+
+
+def machine_memory() -> int:
+    """Bytes of physical memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _refuse_giants(prepared: Prepared) -> None:
+    """A network that cannot fit takes the whole process down when it is trained."""
+    needed = prepared.problem.member_bytes
+    if needed > machine_memory():
+        sizes = ",".join(map(str, prepared.problem.architecture.hidden))
+        raise UsageError(
+            f"--hidden {sizes}: one network needs {needed / 2**30:,.1f} GiB to train, but this "
+            f"machine has {machine_memory() / 2**30:,.1f} GiB; choose smaller layers"
+        )
 
 
 def _find(rounds: RoundStorage, study: str) -> ExperimentRecord | None:
@@ -170,7 +193,8 @@ def _create(
     record = ExperimentRecord(
         uid=uuid.uuid4().hex,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        source=dataset.source,
+        # A path may hold bytes that are no text.
+        source=dataset.source.encode("utf-8", "backslashreplace").decode(),
         fingerprint=fingerprint(dataset),
         settings=settings.to_json(),
         preparation=_preparation(prepared, settings),

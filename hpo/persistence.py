@@ -31,7 +31,7 @@ class DamagedModelError(Exception):
 class Network:
     """A trained network with all that it needs for new rows.
 
-    ``params`` (n_params,) float32. ``trial`` says where it comes from: study, number, parameters.
+    ``params`` (n_params,) float32. ``trial`` says where it comes from, in plain values.
     """
 
     architecture: Architecture

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpo.data.encoding import Encoding
+from hpo.data.errors import DataError
 from hpo.data.metrics import Metric, find_metric
 from hpo.data.splitting import Split, split_rows
 from hpo.data.table import Dataset
@@ -70,6 +71,7 @@ def prepare(dataset: Dataset, settings: Settings) -> Prepared:
         If there are too few rows, or nothing to learn from.
     """
     classification = settings.task == "classification"
+    metric = find_metric(settings.metric, settings.task)
     split, rare = split_rows(
         dataset.features.n_rows,
         dataset.target.values if classification else None,
@@ -77,6 +79,7 @@ def prepare(dataset: Dataset, settings: Settings) -> Prepared:
         validation_size=settings.validation_size,
         seed=settings.seed,
     )
+    _check_parts(split, metric)
     encoding = Encoding.fit(dataset.features, split.train)
     target = TargetEncoding.fit(dataset.target, split.train, settings.task)
     architecture = Architecture(
@@ -88,7 +91,7 @@ def prepare(dataset: Dataset, settings: Settings) -> Prepared:
     problem = Problem(
         architecture=architecture,
         settings=_training_settings(settings, len(split.train)),
-        metric=find_metric(settings.metric, settings.task),
+        metric=metric,
         target=target,
         training=_rows(dataset, split.train, encoding, target),
         validation=_rows(dataset, split.validation, encoding, target),
@@ -98,6 +101,15 @@ def prepare(dataset: Dataset, settings: Settings) -> Prepared:
     )
     warnings = (*dataset.warnings, *_class_warnings(dataset, split, rare, classification))
     return Prepared(encoding, problem, SealedRows(dataset, split.test), warnings)
+
+
+def _check_parts(split: Split, metric: Metric) -> None:
+    for name, rows in (("validation", split.validation), ("test", split.test)):
+        if len(rows) < metric.least_rows:
+            raise DataError(
+                f"the {name} part would have {len(rows)} row, and {metric.name} needs at least "
+                f"{metric.least_rows}; give more rows, or larger sizes"
+            )
 
 
 def units(target: TargetEncoding, dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[Any]:

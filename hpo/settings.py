@@ -46,7 +46,7 @@ class Settings:
 
 
 def batch_size_for(n_rows: int) -> int:
-    """A power of two from 32 to 256: about a hundred batches to an epoch of a large table."""
+    """A power of two from 32 to 256, growing with the table so that an epoch has enough steps."""
     return min(256, max(32, 1 << (n_rows // 100).bit_length()))
 
 

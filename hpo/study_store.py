@@ -101,14 +101,18 @@ class StudyStore:
             trials.finish_slots(connection, self.study_id, results)
             catalogue.save_arrays(connection, self.uid, results)
             catalogue.save_artifacts(connection, self.uid, digests)
-            ranked = rank(trials.trials(connection, self.study_id))
-            best = {trial.number for trial in ranked[:KEEP_NETWORKS]}
+            best = {number for number, _ in self._best(connection)}
             kept = catalogue.load_artifacts(connection, self.uid)
             dropped = {number: digest for number, digest in kept.items() if number not in best}
             catalogue.drop_artifacts(connection, self.uid, list(dropped))
             unused = catalogue.unreferenced(connection, list(dropped.values()))
         for digest in unused:
             self.artifacts.delete(digest)
+
+    def prediction(self, number: int) -> NDArray[np.float32]:
+        """What the network of a complete trial gives for the validation rows, (rows, outputs)."""
+        with self.rounds.reading() as connection:
+            return catalogue.load_predictions(connection, self.uid, [number])[number]
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -137,13 +141,18 @@ class StudyStore:
 
     def _worth_keeping(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Those that are among the best so far; what falls out of them later is dropped then."""
-        known = [trial.value for trial in self.ranked()[:KEEP_NETWORKS] if trial.value is not None]
-        bar = known[-1] if len(known) == KEEP_NETWORKS else float("-inf")
+        with self.rounds.reading() as connection:
+            known = self._best(connection)
+        bar = known[-1][1] if len(known) == KEEP_NETWORKS else float("-inf")
         return [each for each in outcomes if each.value is not None and each.value >= bar]
+
+    def _best(self, connection: Connection) -> list[tuple[int, float]]:
+        return trials.best(connection, self.study_id, KEEP_NETWORKS, having=OURS)
 
     def _save(self, outcome: Outcome) -> str:
         assert outcome.params is not None
-        trial = {"number": outcome.number, "validation": outcome.value}
+        # The uid makes the file this study's own, which no other study can remove.
+        trial = {"experiment": self.uid, "number": outcome.number, "validation": outcome.value}
         network = self.prepared.network(outcome.params, trial)
         return self.artifacts.save(Artifact(*network.to_bytes()))
 

@@ -7,10 +7,12 @@ exists is a whole file. Entering the digest in the database comes after, and is 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
 import tempfile
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +21,9 @@ from storage.errors import ArtifactError
 
 MAX_BYTES = 1 << 31
 """A file that claims to be larger is not one of ours."""
+
+_UNFINISHED = ".new-"
+_STALE_SECONDS = 3600
 
 
 class Artifact(NamedTuple):
@@ -58,6 +63,13 @@ class ArtifactStore:
             for path in self._paths(digest):
                 path.unlink(missing_ok=True)
 
+    def sweep(self) -> None:
+        """Remove what a process that died while it wrote has left, once it is an hour old."""
+        for path in self.folder.glob(f"{_UNFINISHED}*"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                    path.unlink()
+
     def _paths(self, digest: str) -> tuple[Path, Path]:
         if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
             raise ArtifactError(f"{digest!r} is no name of an artifact")
@@ -71,7 +83,7 @@ def _digest(artifact: Artifact) -> str:
 
 def _write(path: Path, content: bytes) -> None:
     # mkstemp makes files that only their owner can read.
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=_UNFINISHED)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

@@ -230,6 +230,23 @@ def count(connection: Connection, study_id: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+def best(connection: Connection, study_id: int, limit: int, having: str) -> list[tuple[int, float]]:
+    """Number and value of the greatest complete trials that have the user attribute ``having``.
+
+    The greatest first, of equal ones the lower number.
+    """
+    query = (
+        sa.select(_TRIALS.c.number, _VALUES.c.value)
+        .join_from(_TRIALS, _VALUES, _TRIALS.c.trial_id == _VALUES.c.trial_id)
+        .join(_ATTRIBUTES, _TRIALS.c.trial_id == _ATTRIBUTES.c.trial_id)
+        .where(_TRIALS.c.study_id == study_id, _TRIALS.c.state == TrialState.COMPLETE)
+        .where(_ATTRIBUTES.c.key == having, _VALUES.c.value.is_not(None))
+        .order_by(_VALUES.c.value.desc(), _TRIALS.c.number)
+        .limit(limit)
+    )
+    return [(row.number, row.value) for row in connection.execute(query)]
+
+
 def study_exists(connection: Connection, study_id: int) -> bool:
     """Whether the study is still there."""
     query = sa.select(_STUDIES.c.study_id).where(_STUDIES.c.study_id == study_id)

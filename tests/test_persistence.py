@@ -55,7 +55,8 @@ def test_prediction_for_new_rows_is_that_of_the_training_problem(
     rows = [int(np.flatnonzero((everything == row).all(axis=1))[0]) for row in encoded]
     prediction = network.predict(dataset.features, np.array(rows))
     assert outcome.prediction is not None
-    np.testing.assert_allclose(prediction, outcome.prediction, rtol=1e-6)
+    expected = prepared.problem.in_units(outcome.prediction)
+    np.testing.assert_allclose(prediction, expected, rtol=1e-6)
 
 
 def rewritten(network: Network, **changes: object) -> bytes:

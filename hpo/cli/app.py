@@ -63,10 +63,6 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command with these arguments and return its exit code."""
     try:
         result = cli.main(list(arguments), prog_name="hpo", standalone_mode=False)
-    except BrokenPipeError:
-        # Whoever read our output has enough; Python must not complain while it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except (Exception, TerminatedError) as error:
         if os.environ.get("HPO_DEBUG"):
             traceback.print_exc()

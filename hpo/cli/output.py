@@ -15,7 +15,7 @@ def result(summary: Summary) -> str:
     """The narrowing, the best trials, the winner, its test score, and what to type next."""
     # A narrow terminal breaks lines by itself; a table squeezed into it would lose its numbers.
     width = max(80, Console().width)
-    console = Console(width=width, highlight=False, markup=False, soft_wrap=True)
+    console = Console(width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
     document = summary.document
     rows = document["rows"]
     with console.capture() as text:
@@ -60,15 +60,22 @@ def _narrowing(summary: Summary) -> Table:
 def _winner(summary: Summary) -> list[str]:
     best, metric = summary.document["best"], metric_word(summary.document["metric"])
     seen = f"val {metric} {score(best['validation'])}, train {metric} {score(best['train'])}"
-    expected = f"{metric} {score(best['expected'])} ± {score(best['expected_se'])}"
+    expected = "cannot be told from so few validation rows"
+    if best["expected"] is not None and best["expected_se"] is not None:
+        expected = f"{metric} {score(best['expected'])} ± {score(best['expected_se'])}"
     lines = [f"winner: trial {best['trial']}, {seen}", f"expected on new rows: {expected}"]
-    look = summary.look
-    if look is None or look.score is None:
-        return [*lines, "test: the test rows stay sealed"]
-    count = summary.document["test"]["evaluations"]
+    return [*lines, _test(summary, metric)]
+
+
+def _test(summary: Summary, metric: str) -> str:
+    count, look = summary.document["test"]["evaluations"], summary.look
+    if look is None:
+        before = f"; they were looked at {count} times before" if count else ""
+        return f"test: the test rows stay sealed{before}"
+    seen = "no finite score" if look.score is None else f"{metric} {score(look.score)}"
     rows = summary.document["rows"]["test"]
     note = "" if count == 1 else f"; these rows were looked at {count} times"
-    return [*lines, f"test: {metric} {score(look.score)} on {rows} rows (look {look.order}){note}"]
+    return f"test: {seen} on {rows} rows (look {look.order}){note}"
 
 
 def _totals(summary: Summary) -> list[str]:

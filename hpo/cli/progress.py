@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import click
 from optuna.distributions import FloatDistribution
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -24,12 +26,13 @@ BAR_CELLS = 24
 
 def say(line: str) -> None:
     """Print one plain line on stderr."""
-    Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
+    with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the search goes on
+        click.echo(line, err=True)
 
 
 def follow(experiment: Experiment, total: int, n_workers: int) -> None:
     """Run the search to its end and show how it goes."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     progress = _Progress.of(experiment, total)
     events = experiment.search(total, n_workers)
     if console.is_terminal and not console.is_dumb_terminal:
@@ -145,8 +148,9 @@ def _bar(distribution: FloatDistribution, low: float, high: float, cells: int) -
     """The range of a round inside the full range, ``cells`` wide."""
     scale = math.log if distribution.log else float
     start, end = scale(distribution.low), scale(distribution.high)
-    first = min(round((scale(low) - start) / (end - start) * cells), max(0, cells - 1))
-    last = max(first + 1, round((scale(high) - start) / (end - start) * cells))
+    width = end - start or 1.0  # neighbouring numbers may have one logarithm
+    first = min(round((scale(low) - start) / width * cells), max(0, cells - 1))
+    last = max(first + 1, round((scale(high) - start) / width * cells))
     bar = Text("─" * first, style="dim")
     bar.append("█" * (last - first), style="cyan")
     bar.append("─" * (cells - last), style="dim")

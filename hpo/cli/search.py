@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -29,10 +30,9 @@ class Sizes(click.ParamType[tuple[int, ...]]):
         """The sizes as numbers."""
         if isinstance(value, tuple):
             return value
-        try:
-            sizes = tuple(int(part) for part in str(value).split(","))
-        except ValueError:
-            sizes = ()
+        parts = [part.strip() for part in str(value).split(",")]
+        digits = all(part.isascii() and part.isdigit() for part in parts)
+        sizes = tuple(int(part) for part in parts) if digits else ()
         if not sizes or min(sizes) < 1:
             self.fail(f"{value!r} are no layer sizes; write e.g. 64,64", param, ctx)
         return sizes
@@ -79,7 +79,7 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 )
 @click.option(
     "--seed",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 2**32 - 1),
     metavar="N",
     default=0,
     show_default=True,
@@ -175,18 +175,38 @@ def search(
     started = time.perf_counter()
     dataset = _load(data, options)
     settings = _settings(dataset, options)
-    study = options["study"] or dataset.name
+    study = _study_name(options["study"] or dataset.name)
     with hold(dataset, settings, study=study, url=storage, trials=trials) as experiment:
         for warning in experiment.prepared.warnings:
             say(f"note: {warning}")
         follow(experiment, trials, workers or _cores())
         seconds = time.perf_counter() - started
         summary = summarise(experiment, storage, seconds, keep_sealed=keep_sealed)
-    click.echo(json.dumps(summary.document) if as_json else result(summary).rstrip("\n"))
+    document = summary.document
+    _print(json.dumps(document, allow_nan=False) if as_json else result(summary).rstrip("\n"))
+
+
+def _print(text: str) -> None:
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        # Whoever read our output has enough; Python must not complain while it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        raise UsageError(f"the result cannot be written: {error.strerror}") from error
+
+
+def _study_name(name: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        shown = name.encode("utf-8", "backslashreplace").decode()
+        raise UsageError(f"{shown} is no text: name the study with --study NAME") from error
+    return name
 
 
 def _load(data: str, options: Mapping[str, Any]) -> Dataset:
-    from hpo.data.errors import TargetRequired
+    from hpo.data.errors import OptionError
     from hpo.data.loading import load
 
     try:
@@ -197,7 +217,7 @@ def _load(data: str, options: Mapping[str, Any]) -> Dataset:
             labels=options["labels"],
             numeric=options["numeric"],
         )
-    except TargetRequired as error:
+    except OptionError as error:
         raise UsageError(str(error)) from error
 
 

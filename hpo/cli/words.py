@@ -25,8 +25,10 @@ def interval(low: float, high: float) -> str:
 
 
 def score(value: float) -> str:
-    """Three decimals, or four significant digits where the metric has large values."""
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:.4g}"
+    """Three decimals, or four significant digits where these would say little."""
+    if value == 0 or 0.01 <= abs(value) < 100:
+        return f"{value + 0.0:.3f}"  # no minus before a zero
+    return f"{value:.4g}"
 
 
 def _word(name: str) -> str:

@@ -1,8 +1,8 @@
 """What is raised when the data cannot be used.
 
 Exception
-└── DataError           the data are at fault; the message is one line: what, where, what to do
-    └── TargetRequired  nobody said which column is to be predicted
+└── DataError        the data are at fault; the message is one line: what, where, what to do
+    └── OptionError  the data are fine, but an option is missing or does not fit them
 """
 
 
@@ -17,5 +17,5 @@ class DataError(Exception):
         super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in message))
 
 
-class TargetRequired(DataError):  # noqa: N818  # a request, not a fault in the data
-    """The file has no target of its own: the caller must name a column."""
+class OptionError(DataError):
+    """The data need an option that was not given, or one was given that they have no use for."""

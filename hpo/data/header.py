@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpo.data.cells import MISSING, ColumnScan
-from hpo.data.errors import DataError, TargetRequired
+from hpo.data.errors import DataError, OptionError
 from hpo.data.wording import did_you_mean, listed, shown
 
 if TYPE_CHECKING:
@@ -47,13 +47,13 @@ def find_target(target: str | None, names: Sequence[str], *, header: bool, sourc
 
     Raises
     ------
-    TargetRequired
+    OptionError
         `target` is None.
     DataError
         There is no such column, or no other.
     """
     if target is None:
-        raise TargetRequired(
+        raise OptionError(
             f"{source}: say which column to predict, with --target; the columns are: "
             f"{listed(names)}{_hints(names, header=header)}"
         )

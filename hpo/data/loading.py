@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from hpo.data.delimited import load_columns, load_delimited
-from hpo.data.errors import DataError
+from hpo.data.errors import DataError, OptionError
 from hpo.data.files import beginning, find_file, name_of
 from hpo.data.header import find_columns
 from hpo.data.idx import load_idx, load_images
@@ -50,8 +50,8 @@ def load(
 
     Raises
     ------
-    TargetRequired
-        The file does not say which of its columns is the target.
+    OptionError
+        The file does not say which of its columns is the target, or an option has no use.
     DataError
         The file is not there or unsound, or its target cannot be learned.
     """
@@ -131,8 +131,8 @@ def _format(path: Path, source: str) -> _Format:
 
 
 def _refuse_options(source: str, *, target: str | None = None, labels: str | None = None) -> None:
-    """Raise DataError for an option that would have no effect."""
+    """Raise OptionError for an option that would have no effect."""
     if target is not None:
-        raise DataError(f"{source} has its own target; leave --target {shown(target)} out")
+        raise OptionError(f"{source} has its own target; leave --target {shown(target)} out")
     if labels is not None:
-        raise DataError(f"{source} is no IDX file of images; leave --labels {shown(labels)} out")
+        raise OptionError(f"{source} is no IDX file of images; leave --labels {shown(labels)} out")

@@ -9,7 +9,7 @@ import numpy as np
 
 from hpo.data.arrays import read_npz
 from hpo.data.cells import MISSING
-from hpo.data.errors import DataError, TargetRequired
+from hpo.data.errors import DataError, OptionError
 from hpo.data.table import Table, Target
 from hpo.data.targets import check_target
 from hpo.data.wording import counted, did_you_mean, listed, shown
@@ -72,7 +72,7 @@ def _names(arrays: Arrays, target: str | None, source: str) -> tuple[str, str]:
             return features, label
     found = f"{source}: its arrays are: {listed(list(arrays)) or 'none'}"
     if target is None:
-        raise TargetRequired(f"{found}; name them X and y, or say which is the --target")
+        raise OptionError(f"{found}; name them X and y, or say which is the --target")
     if target not in arrays:
         raise DataError(f"{found}; there is no {shown(target)}{did_you_mean(target, arrays)}")
     others = [name for name in arrays if name != target]

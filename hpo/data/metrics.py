@@ -31,6 +31,7 @@ class Metric:
     ----------
     name : as in scikit-learn
     task : what it scores
+    least_rows : fewer rows than these have no score
     loss_of_rows : (members, rows, outputs) predictions and (rows,) target to (members, rows)
     score_of_mean : mean loss, target and weights to the score
     """
@@ -39,6 +40,7 @@ class Metric:
     task: Task
     loss_of_rows: Callable[[NDArray[Any], NDArray[Any]], Floats]
     score_of_mean: Callable[[Floats, NDArray[Any], NDArray[Any] | None], Floats]
+    least_rows: int = 1
 
     def row_loss(self, prediction: NDArray[Any], target: NDArray[Any]) -> Floats:
         """Return the loss of each row.
@@ -96,11 +98,12 @@ def find_metric(name: str, task: Task) -> Metric:
 
 
 def _variance(target: NDArray[Any], weights: NDArray[Any] | None) -> Floats:
-    """Return the weighted variance of the target: (), or (replicates,); NaN below two rows."""
+    """Return the weighted variance of the target: (), or (replicates,); NaN below two rows.
+
+    A row without weight is none.
+    """
     counts = np.ones(len(target)) if weights is None else np.asarray(weights, dtype=np.float64)
-    if len(target) < 2:
-        return np.full(counts.shape[:-1], np.nan)
-    total = counts.sum(axis=-1)
+    total = np.where((counts > 0).sum(axis=-1) < 2, np.nan, counts.sum(axis=-1))
     centred = target - target[0]  # so that the variance of a constant target is exactly 0
     mean = np.asarray(counts @ centred / total)
     return np.asarray((counts * (centred - mean[..., None]) ** 2).sum(axis=-1) / total)
@@ -157,7 +160,7 @@ def _table(*metrics: Metric) -> dict[str, Metric]:
 METRICS = _table(
     Metric("accuracy", "classification", _zero_one, _accuracy),
     Metric("neg_log_loss", "classification", _cross_entropy, _negative),
-    Metric("r2", "regression", _squared_error, _r2),
+    Metric("r2", "regression", _squared_error, _r2, least_rows=2),
     Metric("neg_mean_squared_error", "regression", _squared_error, _negative),
     Metric("neg_root_mean_squared_error", "regression", _squared_error, _negative_root),
     Metric("neg_mean_absolute_error", "regression", _absolute_error, _negative),

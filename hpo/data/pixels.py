@@ -16,7 +16,7 @@ from hpo.data.errors import DataError
 from hpo.data.numbers import CLIP, blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -39,10 +39,15 @@ class PixelEncoding:
             All pixels are equal, or one is not finite.
         """
         n_pixels = numeric.shape[1]
-        images = [numeric[rows[block]].astype(np.float64) for block in blocks(len(rows), n_pixels)]
         size = len(rows) * n_pixels
-        mean = sum(float(block.sum()) for block in images) / size
-        variance = sum(float(np.square(block - mean).sum()) for block in images) / size
+
+        def images() -> Iterator[NDArray[np.float64]]:
+            for block in blocks(len(rows), n_pixels):
+                yield numeric[rows[block]].astype(np.float64)
+
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = sum(float(block.sum()) for block in images()) / size
+            variance = sum(float(np.square(block - mean).sum()) for block in images()) / size
         if not 0 < variance < np.inf:
             raise DataError("the pixels of the training images are all equal, or not all finite")
         return cls(n_pixels, mean, variance**0.5)

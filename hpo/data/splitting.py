@@ -63,9 +63,10 @@ def split_rows(
     _check_rows(n_rows, n_test, n_validation)
 
     strata, rare = _strata(np.zeros(n_rows) if classes is None else classes)
-    order = np.random.default_rng(seed).permutation(n_rows)
-    test, others = _draw(order, strata, n_test)
-    validation, train = _draw(others, strata, n_validation)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(n_rows)
+    test, others = _draw(rng, order, strata, n_test)
+    validation, train = _draw(rng, others, strata, n_validation)
     return Split(np.sort(train), np.sort(validation), np.sort(test)), rare
 
 
@@ -78,7 +79,7 @@ def _strata(classes: NDArray[Any]) -> tuple[NDArray[np.int64], tuple[float, ...]
 
 
 def _draw(
-    order: NDArray[np.int64], strata: NDArray[np.int64], n: int
+    rng: np.random.Generator, order: NDArray[np.int64], strata: NDArray[np.int64], n: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Take the first rows of each stratum, `n` altogether; return them and those left over."""
     stratum = strata[order]
@@ -86,15 +87,21 @@ def _draw(
     by_stratum = np.argsort(stratum, kind="stable")
     place = np.empty(len(order), dtype=np.int64)  # of each row among those of its stratum
     place[by_stratum] = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
-    taken = place < _largest_remainders(counts, n)[stratum]
+    taken = place < _largest_remainders(rng, counts, n)[stratum]
     return order[taken], order[~taken]
 
 
-def _largest_remainders(counts: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """Share `n` seats in proportion to `counts` (Hamilton's method), in exact arithmetic."""
+def _largest_remainders(
+    rng: np.random.Generator, counts: NDArray[np.int64], n: int
+) -> NDArray[np.int64]:
+    """Share `n` seats in proportion to `counts` (Hamilton's method), in exact arithmetic.
+
+    Equal remainders draw lots: always the first would keep the last classes out of the test.
+    """
     shares, remainders = np.divmod(counts * n, counts.sum())
     missing = n - shares.sum()
-    shares[np.argsort(-remainders, kind="stable")[:missing]] += 1
+    lots = rng.permutation(len(counts))
+    shares[lots[np.argsort(-remainders[lots], kind="stable")[:missing]]] += 1
     return shares
 
 

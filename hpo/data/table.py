@@ -106,8 +106,13 @@ def fingerprint(dataset: Dataset) -> dict[str, Any]:
     """
     target = dataset.target
     columns = column_hashes(dataset.features)
-    columns[target.name] = _hash(target.values, target.vocabulary)
-    summary = {"rows": dataset.features.n_rows, "target": target.name, "columns": columns}
+    summary = {
+        "rows": dataset.features.n_rows,
+        "target": target.name,
+        # Apart from the features, one of which may have the same name.
+        "target_sha256": _hash(target.values, target.vocabulary),
+        "columns": columns,
+    }
     overall = json.dumps(summary, ensure_ascii=True, separators=(",", ":"))
     return {**summary, "sha256": hashlib.sha256(overall.encode()).hexdigest()}
 
@@ -119,7 +124,9 @@ def column_hashes(table: Table) -> dict[str, str]:
 
 def describe_change(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Return one line that says how two fingerprints differ; empty when they are equal."""
-    before, after = old["columns"], new["columns"]
+    before, after = (
+        {**each["columns"], each["target"]: each["target_sha256"]} for each in (old, new)
+    )
     same_rows = old["rows"] == new["rows"]
     changed = [name for name in before if name in after and before[name] != after[name]]
     parts = [

@@ -12,7 +12,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from hpo.nn.activations import ACTIVATIONS
@@ -112,8 +111,3 @@ def one_blas_thread() -> AbstractContextManager[Any]:
     """Hold the BLAS to one thread: with two, the last bit of a product depends on the machine."""
     limit: AbstractContextManager[Any] = _thread_pools().limit(limits=1, user_api="blas")
     return limit
-
-
-def as_rows(X: NDArray[Any]) -> NDArray[np.float32]:
-    """``X`` as contiguous float32 rows, the one layout that the products see."""
-    return np.ascontiguousarray(X, dtype=np.float32)

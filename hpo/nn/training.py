@@ -123,7 +123,7 @@ def train(
     """
     optimizer = OPTIMIZERS[settings.optimizer]()
     with one_blas_thread(), np.errstate(all="ignore"):
-        stack = _start(architecture, optimizer, members)
+        stack = _start(architecture, settings, optimizer, members)
         outcome = _blank(stack.params, settings.epochs)
         trainer = _Trainer(architecture, settings, optimizer, training, validation, row_loss)
         for epoch in range(settings.epochs):
@@ -136,7 +136,9 @@ def train(
     return outcome
 
 
-def _start(architecture: Architecture, optimizer: Optimizer, members: Members) -> _Stack:
+def _start(
+    architecture: Architecture, settings: TrainingSettings, optimizer: Optimizer, members: Members
+) -> _Stack:
     params = initial_params(architecture, members.random_state)
     return _Stack(
         place=np.arange(len(params)),
@@ -145,8 +147,13 @@ def _start(architecture: Architecture, optimizer: Optimizer, members: Members) -
         state=optimizer.init(params),
         learning_rate=np.asarray(members.learning_rate, dtype=np.float64),
         weight_decay=np.asarray(members.weight_decay, dtype=np.float64),
-        best=Best.start(params),
+        best=Best.start(_snapshot(params, settings)),
     )
+
+
+def _snapshot(params: Floats, settings: TrainingSettings) -> Floats:
+    """What is remembered of the best epoch: nothing where the last weights are kept."""
+    return params if settings.patience is not None else params[:, :0]
 
 
 def _blank(params: Floats, epochs: int) -> Trained:
@@ -171,7 +178,8 @@ def _settle(
     for name, values in measured.items():
         outcome.curves[name][stack.place, epoch] = values
     finite = np.isfinite(measured["train_loss"]) & np.isfinite(measured["val_loss"])
-    stack.best = stack.best.observe(epoch, measured["val_loss"], stack.params)
+    snapshot = _snapshot(stack.params, settings)
+    stack.best = stack.best.observe(epoch, measured["val_loss"], snapshot)
     leaving = ~finite | stack.best.exhausted(epoch, settings.patience)
     if epoch == settings.epochs - 1:
         leaving[:] = True

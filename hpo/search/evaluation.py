@@ -23,18 +23,19 @@ from hpo.data.metrics import Metric
 from hpo.data.target_encoding import TargetEncoding
 from hpo.nn.architecture import Architecture, Floats
 from hpo.nn.losses import Target
-from hpo.nn.network import predict
+from hpo.nn.network import PREDICTION_ROWS, predict
 from hpo.nn.training import Members, Rows, Trained, TrainingSettings, train
 
 STACK_BYTES = 1 << 28
-"""Upper bound on the state of one stack: parameters, gradient, two moments and the snapshot."""
+"""Bounds the memory of one stack."""
 
 MOST_MEMBERS = 64
 """More members than this do not make a stack quicker."""
 
-# Random states are the study's seed and two more numbers, so that no two purposes share a stream.
-_MEMBER = 1
-_ROW_ORDER = 2
+# The second word of a random state says what it is for, so that no two purposes share a stream.
+# The sampler has the small numbers, and `hpo.search.selection` 103.
+_MEMBER = 101
+_ROW_ORDER = 102
 
 
 class Slot(NamedTuple):
@@ -63,6 +64,14 @@ class Problem:
     validation_target: NDArray[Any]
     seed: int
 
+    @property
+    def member_bytes(self) -> int:
+        """About what one member of a stack takes: state, activations and predictions, float32."""
+        state = 5 * self.architecture.n_params
+        rows = 2 * self.settings.batch_size + PREDICTION_ROWS
+        outputs = 2 * len(self.validation) * self.architecture.n_outputs
+        return 4 * (state + rows * sum(self.architecture.sizes[1:]) + outputs)
+
     def in_units(self, prediction: Floats) -> Floats:
         """Probabilities as they are, values in the user's units."""
         if self.target.task == "classification":
@@ -83,7 +92,8 @@ class Outcome:
 
     ``value`` is the metric on the validation rows, None if training failed, for which ``reason``
     stands then. ``curves``: name -> (epochs,). ``prediction`` (rows, outputs) float32 for the
-    validation rows, in the user's units; ``params`` (n_params,) float32. Epochs count from 1.
+    validation rows, as the network gives it: probabilities, or standardised values, which float32
+    holds whatever the user's units are. ``params`` (n_params,) float32. Epochs count from 1.
     """
 
     number: int
@@ -110,7 +120,7 @@ class Outcome:
 
 def row_order(seed: int) -> tuple[int, ...]:
     """The random state of the order of rows, the same for every trial of a study."""
-    return seed, 0, _ROW_ORDER
+    return seed, _ROW_ORDER
 
 
 def train_slots(problem: Problem, slots: Sequence[Slot]) -> list[Outcome]:
@@ -119,7 +129,7 @@ def train_slots(problem: Problem, slots: Sequence[Slot]) -> list[Outcome]:
     members = Members(
         learning_rate=np.array([slot.params["learning_rate"] for slot in slots]),
         weight_decay=np.array([slot.params["weight_decay"] for slot in slots]),
-        random_state=tuple((problem.seed, slot.number, _MEMBER) for slot in slots),
+        random_state=tuple((problem.seed, _MEMBER, slot.number) for slot in slots),
     )
     training, validation = _plain(problem.training), _plain(problem.validation)
     trained = train(
@@ -147,9 +157,9 @@ def _outcome(
         return _failed(failed, f"diverged in epoch {epochs}: the loss was not finite")
     params = trained.params[member]
     prediction = _predict(problem, params, problem.validation.X)
-    value = float(problem.metric(prediction, problem.validation_target)[0])
+    value = _score(problem, prediction, problem.validation_target)
     fitted = _predict(problem, params, problem.training.X)
-    train_value = float(problem.metric(fitted, problem.training_target)[0])
+    train_value = _score(problem, fitted, problem.training_target)
     if not (math.isfinite(value) and math.isfinite(train_value)):
         return _failed(failed, f"{problem.metric.name} was not finite after epoch {epochs}")
     return Outcome(
@@ -161,7 +171,7 @@ def _outcome(
         epochs=epochs,
         best_epoch=int(trained.best_epoch[member]) + 1,
         curves=curves,
-        prediction=prediction[0].astype(np.float32),
+        prediction=prediction[0],
         params=params,
     )
 
@@ -172,8 +182,12 @@ def _failed(outcome: Outcome, reason: str) -> Outcome:
 
 
 def _predict(problem: Problem, params: Floats, X: Floats) -> Floats:
-    """Predictions (1, rows, outputs) of one member in the user's units."""
-    return problem.in_units(predict(problem.architecture, params[None], np.asarray(X)))
+    """Predictions (1, rows, outputs) of one member, as the network gives them."""
+    return predict(problem.architecture, params[None], np.asarray(X))
+
+
+def _score(problem: Problem, prediction: Floats, target: NDArray[Any]) -> float:
+    return float(problem.metric(problem.in_units(prediction), target)[0])
 
 
 def _curves(
@@ -213,8 +227,7 @@ class Workers:
                 yield [self._alone(slot)]
 
     def _stacks(self, slots: Sequence[Slot]) -> list[Sequence[Slot]]:
-        member_bytes = 5 * 4 * self.problem.architecture.n_params
-        largest = max(1, min(MOST_MEMBERS, STACK_BYTES // member_bytes))
+        largest = max(1, min(MOST_MEMBERS, STACK_BYTES // self.problem.member_bytes))
         size = min(largest, math.ceil(len(slots) / self.n_workers))
         return [slots[start : start + size] for start in range(0, len(slots), size)]
 
@@ -222,13 +235,14 @@ class Workers:
         if self.n_workers == 1:
             yield from (train_slots(self.problem, stack) for stack in stacks)
             return
-        parallel = joblib.Parallel(n_jobs=self.n_workers, return_as="generator_unordered")
+        # Never one job, or joblib would train in this process.
+        n_jobs = max(2, min(self.n_workers, len(stacks)))
+        parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
         yield from parallel(joblib.delayed(_work)(self.problem, stack) for stack in stacks)
 
     def _alone(self, slot: Slot) -> Outcome:
         """Train one slot in a process of its own, so that its death harms nothing else."""
         try:
-            # Two jobs, or joblib would train in this process.
             parallel = joblib.Parallel(n_jobs=2, return_as="list")
             outcome: Outcome = parallel([joblib.delayed(_work)(self.problem, [slot])])[0][0]
         except BrokenProcessPool:

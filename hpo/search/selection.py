@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,19 +11,19 @@ from numpy.typing import NDArray
 from hpo.data.metrics import Metric
 
 REPLICATES = 500
-_REPLICATE = 3  # distinguishes this stream from the study's others
+_REPLICATES = 103  # a stream of its own, see `hpo.search.evaluation`
 _BLOCK = 50  # replicates at a time, which bounds the memory
 
 
 class Expectation(NamedTuple):
-    """The score to expect on new rows, and its standard error."""
+    """The score to expect on new rows, and its standard error; None where the rows are too few."""
 
-    score: float
-    standard_error: float
+    score: float | None
+    standard_error: float | None
 
 
 def expected_score(
-    row_losses: NDArray[np.float64], target: NDArray[Any], metric: Metric, seed: int
+    row_losses: NDArray[np.float64], winner: int, target: NDArray[Any], metric: Metric, seed: int
 ) -> Expectation:
     """The winner's score without what it owes to being the maximum of many.
 
@@ -34,28 +35,40 @@ def expected_score(
 
     Parameters
     ----------
-    row_losses : (trials, rows), the metric's loss of each validation row, the winner first
+    row_losses : (trials, rows), the metric's loss of each validation row, the trials in the order
+        of their numbers: of equal ones the first wins, as in the search. In the order of their
+        scores each tie would be broken by the rows that were not drawn.
+    winner : the place of the overall winner among the trials
     target : (rows,) class indices, or values in the user's units
     """
-    rng = np.random.default_rng(np.random.SeedSequence((seed, 0, _REPLICATE)))
+    rng = np.random.default_rng(np.random.SeedSequence((seed, _REPLICATES)))
     rows = row_losses.shape[1]
     honest: list[NDArray[np.float64]] = []
-    winner: list[NDArray[np.float64]] = []
+    winners: list[NDArray[np.float64]] = []
     for _ in range(REPLICATES // _BLOCK):
         drawn = rng.multinomial(rows, np.full(rows, 1 / rows), size=_BLOCK).astype(np.float64)
         chosen_on = _scores(row_losses, drawn, target, metric)
         scored_on = _scores(row_losses, (drawn == 0).astype(np.float64), target, metric)
         best = np.nan_to_num(chosen_on, nan=-np.inf).argmax(axis=0)
         honest.append(scored_on[best, np.arange(_BLOCK)])
-        winner.append(chosen_on[0])
-    return Expectation(
-        float(np.nanmean(np.concatenate(honest))), float(np.nanstd(np.concatenate(winner), ddof=1))
-    )
+        winners.append(chosen_on[winner])
+    return Expectation(_finite(honest, np.mean), _finite(winners, np.std))
+
+
+def _finite(blocks: list[NDArray[np.float64]], statistic: Callable[..., Any]) -> float | None:
+    """The statistic of the replicates that have a score; None if they are few."""
+    scores = np.concatenate(blocks)
+    usable = scores[np.isfinite(scores)]
+    return float(statistic(usable)) if len(usable) >= REPLICATES // 2 else None
 
 
 def _scores(
     row_losses: NDArray[np.float64], weights: NDArray[np.float64], target: Any, metric: Metric
 ) -> NDArray[np.float64]:
-    """Scores (trials, replicates) of the rows that ``weights`` (replicates, rows) counts."""
-    mean_loss = row_losses @ weights.T / weights.sum(axis=1)
+    """Scores (trials, replicates) of the rows that ``weights`` (replicates, rows) counts.
+
+    NaN for a replicate that counts no row.
+    """
+    counts = weights.sum(axis=1)
+    mean_loss = row_losses @ weights.T / np.where(counts > 0, counts, np.nan)
     return metric.score(mean_loss, target, weights)

@@ -31,5 +31,10 @@ def test_the_bar_is_as_wide_as_asked(cells: int) -> None:
         assert len(_bar(LOG, low, high, cells).plain) == cells
 
 
+def test_a_range_of_one_logarithm_is_drawn() -> None:
+    low, high = 1e-3, 1.0000000000000002e-3
+    assert len(_bar(FloatDistribution(low, high, log=True), low, high, 8).plain) == 8
+
+
 def test_a_linear_range_is_drawn_linearly() -> None:
     assert _bar(FloatDistribution(0, 10), 5, 10, 10).plain == "─────█████"

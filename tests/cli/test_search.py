@@ -234,6 +234,84 @@ def test_regression_is_measured_in_the_units_of_the_user(hpo: Hpo) -> None:
     assert -spread < best["validation"] < -spread / 2
 
 
+def write_line(path: Path, rows: int, offset: float, noise: float = 1.0) -> Path:
+    """A table whose target is a line of its one feature, far from zero."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=rows)
+    y = offset + 10 * x + noise * rng.normal(size=rows)
+    path.write_text(
+        "x,y\n"
+        + "\n".join(f"{a!r},{b!r}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
+        + "\n"
+    )
+    return path
+
+
+def test_a_target_far_from_zero_is_promised_what_it_gets(hpo: Hpo, tmp_path: Path) -> None:
+    """Seconds since 1970: float32 could not tell them apart."""
+    path = write_line(tmp_path / "times.csv", 400, 1.7e9)
+    document = search(hpo, "--target", "y", "--epochs", 40, data=path)
+    best, test = document["best"], document["test"]
+    assert isinstance(best, dict)
+    assert isinstance(test, dict)
+    assert best["validation"] > 0.9
+    assert best["expected"] == pytest.approx(best["validation"], abs=0.05)
+    assert test["score"] > 0.9
+
+
+@pytest.mark.parametrize("rows", [6, 8, 12])
+@pytest.mark.parametrize("kind", ["classes", "quantity"])
+def test_tiny_tables_give_valid_json_or_one_clear_line(
+    hpo: Hpo, tmp_path: Path, rows: int, kind: str
+) -> None:
+    path = write_line(tmp_path / "tiny.csv", rows, 0.0)
+    if kind == "classes":
+        lines = path.read_text().splitlines()
+        path.write_text(
+            "x,y\n"
+            + "".join(f"{line.split(',')[0]},{'ab'[i % 2]}\n" for i, line in enumerate(lines[1:]))
+        )
+    ran = hpo("search", path, "--target", "y", *QUICK, "--json")
+    if kind == "quantity" and rows < 8:
+        assert (ran.code, ran.out) == (3, "")
+        assert "r2 needs at least 2" in ran.err
+        return
+    assert ran.code == 0, ran.err
+    json.loads(ran.out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert "Warning" not in ran.err
+    assert hpo("search", path, "--target", "y", *QUICK).code == 0
+
+
+def test_a_study_is_named_as_it_is(hpo: Hpo) -> None:
+    ran = hpo("search", "iris", *QUICK, "--study", "a:on:[b]/ü 1")
+    assert ran.code == 0
+    assert ran.out.startswith("a:on:[b]/ü 1: classification")
+    assert "a:on:[b]/ü 1: round" in ran.err
+    assert hpo("search", "iris", *QUICK, "--study", "\udcff").code == 2
+
+
+def test_small_scores_keep_their_digits(hpo: Hpo, tmp_path: Path) -> None:
+    path = tmp_path / "small.csv"
+    rng = np.random.default_rng(0)
+    path.write_text("x,y\n" + "".join(f"{v},{v * 1e-6}\n" for v in rng.normal(size=100).tolist()))
+    ran = hpo("search", path, "--target", "y", *QUICK, "--metric", "neg_mean_squared_error")
+    assert "0.000" not in ran.out
+    assert "e-1" in next(line for line in ran.out.splitlines() if line.startswith("Best-1 "))
+
+
+def test_sealed_after_a_look_is_said(hpo: Hpo) -> None:
+    search(hpo)
+    ran = hpo("search", "iris", *QUICK, "--keep-sealed")
+    assert "test: the test rows stay sealed; they were looked at 1 times before" in ran.out
+
+
+def test_a_network_larger_than_the_machine_is_refused(hpo: Hpo, tmp_path: Path) -> None:
+    ran = hpo("search", "iris", *QUICK, "--hidden", "1000000000")
+    assert ran.code == 2
+    assert "--hidden 1000000000: one network needs" in ran.err
+    assert not (tmp_path / "hpo.db").exists()
+
+
 def test_studies_of_several_names_share_a_database(hpo: Hpo, tmp_path: Path) -> None:
     search(hpo)
     search(hpo, "--study", "other", "--seed", 5)

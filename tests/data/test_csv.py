@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpo.data.cells import numbers_of
-from hpo.data.errors import DataError, TargetRequired
+from hpo.data.errors import DataError, OptionError
 from hpo.data.loading import load, load_features
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ def test_a_target_that_is_not_there(write: Write) -> None:
 
 
 def test_a_target_must_be_named(write: Write) -> None:
-    with pytest.raises(TargetRequired, match=r"with --target; the columns are: size, colour, y$"):
+    with pytest.raises(OptionError, match=r"with --target; the columns are: size, colour, y$"):
         load(write(SMALL))
 
 

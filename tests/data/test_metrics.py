@@ -139,3 +139,11 @@ def test_finding_a_metric() -> None:
         find_metric("r2", "classification")
     with pytest.raises(ValueError, match="accuracy, neg_log_loss; did you mean 'accuracy'"):
         find_metric("acuracy", "classification")
+
+
+def test_r2_of_one_row_with_weight_is_no_score() -> None:
+    target, loss = np.array([1.0, 2.0, 4.0]), np.array([[3.0, 3.0]])
+    weights = np.array([[0.0, 2.0, 0.0], [1.0, 1.0, 0.0]])
+    one, two = METRICS["r2"].score(loss, target, weights)[0]
+    assert np.isnan(one)
+    assert two == 1 - 3.0 / 0.25

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from hpo.data.arrays import read_npz
-from hpo.data.errors import DataError, TargetRequired
+from hpo.data.errors import DataError, OptionError
 from hpo.data.loading import load, load_features
 
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ def test_missing_features_are_kept(tmp_path: Path) -> None:
 
 
 def test_names_that_do_not_tell_the_target(tmp_path: Path) -> None:
-    with pytest.raises(TargetRequired, match="arrays are: a, b; name them X and y, or say which"):
+    with pytest.raises(OptionError, match="arrays are: a, b; name them X and y, or say which"):
         load(save(tmp_path, a=X, b=Y))
     with pytest.raises(DataError, match="there is no 'yy'; did you mean 'y'"):
         load(save(tmp_path, X=X, y=Y), target="yy")

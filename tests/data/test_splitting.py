@@ -125,3 +125,13 @@ def test_sizes_outside(size: float) -> None:
         split_rows(10, None, test_size=size)
     with pytest.raises(DataError, match=r"^validation_size is "):
         split_rows(10, None, validation_size=size)
+
+
+def test_which_of_equal_classes_come_into_the_test_is_drawn_by_lot() -> None:
+    classes = np.repeat(np.arange(300), 3)
+    tested = [
+        frozenset(classes[split_rows(900, classes, seed=seed)[0].test].tolist())
+        for seed in range(4)
+    ]
+    assert len(set(tested)) == 4
+    assert len(frozenset.union(*tested)) > 280

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from hpo.data.loading import load
 from hpo.data.table import Dataset, Table, describe_change, fingerprint
@@ -30,7 +31,8 @@ def test_what_it_holds(tmp_path: Path) -> None:
     found = read(tmp_path, SMALL)
     assert found["rows"] == 3
     assert found["target"] == "y"
-    assert list(found["columns"]) == ["size", "colour", "y"]
+    assert list(found["columns"]) == ["size", "colour"]
+    assert found["target_sha256"] not in found["columns"].values()
     assert all(len(digest) == 64 for digest in (*found["columns"].values(), found["sha256"]))
 
 
@@ -75,8 +77,23 @@ def test_another_target(tmp_path: Path) -> None:
     assert describe_change(old, new) == "target y -> size"
 
 
+def test_a_feature_of_the_targets_name_counts_too(tmp_path: Path) -> None:
+    """An NPZ file's features are named by their place, and its target may have such a name."""
+    path = tmp_path / "named.npz"
+    X, y = np.arange(12.0).reshape(6, 2), np.array([0, 1, 0, 1, 0, 1])
+
+    def of(X: NDArray[Any]) -> str:
+        np.savez(path, X=X, x0=y)
+        return str(fingerprint(load(str(path), target="x0"))["sha256"])
+
+    first = of(X)
+    assert of(X) == first
+    assert of(X + [[1, 0]]) != first
+
+
 def test_long_lists_are_shortened() -> None:
-    old: dict[str, Any] = {"rows": 1, "target": "y", "columns": {}, "sha256": "a"}
+    target = {"target": "y", "target_sha256": ""}
+    old: dict[str, Any] = {"rows": 1, **target, "columns": {}, "sha256": "a"}
     new = {**old, "columns": {f"f{i}": "" for i in range(20)}, "sha256": "b"}
     assert describe_change(old, new) == "new: f0, f1, f2, f3, f4, f5, f6, f7 and 12 more"
 
