@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import shlex
+import sys
 
 from rich.console import Console
 from rich.table import Table
 
-from hpo.cli.words import interval, metric_word, parameters, score
+from hpo.cli.words import interval, metric_word, parameters, plus_minus, score
 from hpo.summary import Summary
 
 
@@ -15,22 +17,29 @@ def result(summary: Summary) -> str:
     """The narrowing, the best trials, the winner, its test score, and what to type next."""
     # A narrow terminal breaks lines by itself; a table squeezed into it would lose its numbers.
     width = max(80, Console().width)
-    console = Console(width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console = Console(
+        file=io.StringIO(),
+        force_terminal=sys.stdout.isatty(),
+        width=width,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=True,
+    )
     document = summary.document
     rows = document["rows"]
-    with console.capture() as text:
-        console.print(
-            f"{document['study']}: {document['task']}, {rows['train']} training, "
-            f"{rows['validation']} validation and {rows['test']} test rows\n"
-        )
-        console.print(_narrowing(summary), soft_wrap=False)
-        console.print()
-        for line in best_lines(summary):
-            console.print(line)
-        console.print()
-        for line in (*_winner(summary), *_totals(summary), "", *_next_commands(summary)):
-            console.print(line)
-    return text.get()
+    console.print(
+        f"{document['study']}: {document['task']}, {rows['train']} training, "
+        f"{rows['validation']} validation and {rows['test']} test rows\n"
+    )
+    console.print(_narrowing(summary), soft_wrap=False)
+    console.print()
+    for line in (*best_lines(summary), "", *_winner(summary), *_totals(summary), ""):
+        console.print(line)
+    for line in _next_commands(summary):
+        console.print(line)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
 
 
 def best_lines(summary: Summary) -> list[str]:
@@ -62,7 +71,7 @@ def _winner(summary: Summary) -> list[str]:
     seen = f"val {metric} {score(best['validation'])}, train {metric} {score(best['train'])}"
     expected = "cannot be told from so few validation rows"
     if best["expected"] is not None and best["expected_se"] is not None:
-        expected = f"{metric} {score(best['expected'])} ± {score(best['expected_se'])}"
+        expected = f"{metric} {plus_minus(best['expected'], best['expected_se'])}"
     lines = [f"winner: trial {best['trial']}, {seen}", f"expected on new rows: {expected}"]
     return [*lines, _test(summary, metric)]
 

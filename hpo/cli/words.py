@@ -31,5 +31,12 @@ def score(value: float) -> str:
     return f"{value:.4g}"
 
 
+def plus_minus(value: float, standard_error: float) -> str:
+    """A score and its standard error, with as many decimals as both need."""
+    if score(value) == f"{value:.3f}" and standard_error >= 0.0005:
+        return f"{value:.3f} ± {standard_error:.3f}"
+    return f"{score(value)} ± {float(f'{standard_error:.2g}'):g}"
+
+
 def _word(name: str) -> str:
     return _PARAMETERS.get(name, name.replace("_", " "))

@@ -142,6 +142,21 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     assert "BrokenPipe" not in done.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_result_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    quick = "--trials 2 --rounds 1 --hidden 4 --epochs 1 --workers 1"
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m hpo search wine {quick} > /dev/full"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "hpo: the result cannot be written: No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 2
+
+
 def test_without_a_command_the_help_is_shown(hpo: Hpo) -> None:
     for arguments in ([], ["--help"], ["-h"]):
         ran = hpo(*arguments)

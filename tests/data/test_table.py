@@ -88,7 +88,7 @@ def test_a_feature_of_the_targets_name_counts_too(tmp_path: Path) -> None:
 
     first = of(X)
     assert of(X) == first
-    assert of(X + [[1, 0]]) != first
+    assert of(X + np.array([1, 0])) != first
 
 
 def test_long_lists_are_shortened() -> None:

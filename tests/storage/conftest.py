@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import optuna
@@ -12,6 +12,7 @@ import pytest
 from optuna.storages import RDBStorage
 
 from storage.trials import RoundStorage
+from tests.running import stock_optuna
 
 Stock = Callable[[], AbstractContextManager[RDBStorage]]
 
@@ -49,14 +50,4 @@ def study_id(rounds: RoundStorage) -> int:
 @pytest.fixture
 def stock(path: Path) -> Stock:
     """Optuna's own storage over ``path``: what its dashboard and command line see."""
-
-    @contextmanager
-    def opened() -> Iterator[RDBStorage]:
-        storage = RDBStorage(f"sqlite:///{path}", skip_compatibility_check=True)  # it is slow
-        try:
-            yield storage
-        finally:
-            storage.scoped_session.remove()
-            storage.engine.dispose()
-
-    return opened
+    return lambda: stock_optuna(path)

@@ -235,3 +235,18 @@ def test_something_else_in_the_folders_place(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"File exists: .*a\.artifacts"):
         ArtifactStore(tmp_path / "a.artifacts").save(ARTIFACT)
     assert (tmp_path / "a.artifacts").read_text() == "mine"
+
+
+def test_only_stale_unfinished_files_are_swept_away(store: ArtifactStore) -> None:
+    store.sweep()  # nothing is there yet, not even the folder
+    digest = store.save(ARTIFACT)
+    stale, fresh = store.folder / ".new-stale", store.folder / ".new-fresh"
+    stale.write_bytes(b"")
+    fresh.write_bytes(b"")
+    old = fresh.stat().st_mtime - 7200
+    for path in (stale, *store.folder.glob(f"{digest}.*")):
+        os.utime(path, (old, old))
+    store.sweep()
+    assert not stale.exists()
+    assert fresh.exists()
+    assert store.load(digest) == ARTIFACT

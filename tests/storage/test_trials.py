@@ -424,3 +424,21 @@ def test_a_round_may_be_larger_than_a_statement(
     assert claim(rounds, study_id, size) == slots(range(size))
     finish(rounds, study_id, *(result(number, number / size) for number in range(size)))
     assert [trial.value for trial in read(stock)] == [number / size for number in range(size)]
+
+
+def test_the_best_are_the_greatest_complete_ones_that_have_the_attribute(
+    rounds: RoundStorage, study_id: int
+) -> None:
+    values = [0.3, None, 0.9, 0.9, -2.0, 0.5]
+    create(rounds, study_id, range(7))
+    claim(rounds, study_id, 7)
+    results = [
+        Result(number, value, {}, {"other": 1} if number == 5 else {"ours": 1})
+        for number, value in enumerate(values)
+    ]
+    finish(rounds, study_id, *results)
+    with rounds.reading() as connection:
+        for limit in (1, 2, 9):
+            found = trials.best(connection, study_id, limit, having="ours")
+            assert found == [(2, 0.9), (3, 0.9), (0, 0.3), (4, -2.0)][:limit]
+        assert trials.best(connection, study_id + 1, 9, having="ours") == []
