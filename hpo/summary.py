@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -26,8 +27,10 @@ class Summary:
     look: Look | None
 
 
-def summarise(experiment: Experiment, url: str, seconds: float, *, keep_sealed: bool) -> Summary:
+def summarise(experiment: Experiment, url: str, started: float, *, keep_sealed: bool) -> Summary:
     """Choose the winner, look at the test rows unless they are to stay sealed, and collect.
+
+    ``started`` is when the command began, by ``time.perf_counter``.
 
     Raises
     ------
@@ -62,7 +65,7 @@ def summarise(experiment: Experiment, url: str, seconds: float, *, keep_sealed: 
             "params": winner.params,
         },
         "test": {"score": look and look.score, "evaluations": len(experiment.looks())},
-        "seconds": round(seconds, 3),
+        "seconds": round(time.perf_counter() - started, 3),
     }
     return Summary(document, rank(trials)[:BEST], look)
 

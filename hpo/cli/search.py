@@ -166,13 +166,13 @@ def search(
     its labels beside it, or a set that scikit-learn ships: digits, breast_cancer, wine, iris,
     diabetes. The same command again goes on where it stopped.
     """
+    started = time.perf_counter()
     # The libraries behind a search take a second to import, and --help needs none of them.
     from hpo.cli.output import result
     from hpo.cli.progress import follow, say
     from hpo.experiment import hold
     from hpo.summary import summarise
 
-    started = time.perf_counter()
     dataset = _load(data, options)
     settings = _settings(dataset, options)
     study = _study_name(options["study"] or dataset.name)
@@ -180,8 +180,7 @@ def search(
         for warning in experiment.prepared.warnings:
             say(f"note: {warning}")
         follow(experiment, trials, workers or _cores())
-        seconds = time.perf_counter() - started
-        summary = summarise(experiment, storage, seconds, keep_sealed=keep_sealed)
+        summary = summarise(experiment, storage, started, keep_sealed=keep_sealed)
     document = summary.document
     _print(json.dumps(document, allow_nan=False) if as_json else result(summary).rstrip("\n"))
 
