@@ -164,3 +164,17 @@ def test_without_a_command_the_help_is_shown(hpo: Hpo) -> None:
         assert ran.out.startswith("Usage: hpo ")
         assert "hpo search digits" in ran.out
     assert hpo("serch").err == "hpo: No such command 'serch'. Did you mean 'search'?\n"
+
+
+def test_a_package_that_shadows_ours_is_named(tmp_path: Path) -> None:
+    (tmp_path / "storage.py").write_text("")
+    done = subprocess.run(
+        [sys.executable, "-m", "hpo", "--version"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"another package answers to the name 'storage': {tmp_path}/storage.py" in done.stderr
+    assert done.stderr.count("\n") == 1
