@@ -19,23 +19,14 @@ if TYPE_CHECKING:
     from hpo.settings import Settings
 
 
-class Sizes(click.ParamType[tuple[int, ...]]):
-    """Layer sizes such as ``64,64``."""
-
-    name = "N,N"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        """The sizes as numbers."""
-        if isinstance(value, tuple):
-            return value
-        parts = [part.strip() for part in str(value).split(",")]
-        digits = all(part.isascii() and part.isdigit() for part in parts)
-        sizes = tuple(int(part) for part in parts) if digits else ()
-        if not sizes or min(sizes) < 1:
-            self.fail(f"{value!r} are no layer sizes; write e.g. 64,64", param, ctx)
-        return sizes
+def _sizes(_context: click.Context, _option: click.Parameter, text: str) -> tuple[int, ...]:
+    """Layer sizes such as ``64,64`` as numbers."""
+    parts = [part.strip() for part in text.split(",")]
+    digits = all(part.isascii() and part.isdigit() for part in parts)
+    sizes = tuple(int(part) for part in parts) if digits else ()
+    if not sizes or min(sizes) < 1:
+        raise click.BadParameter(f"{text!r} are no layer sizes; write e.g. 64,64")
+    return sizes
 
 
 @click.command(short_help="Tune networks on a data set, and test the winner once.")
@@ -103,7 +94,8 @@ class Sizes(click.ParamType[tuple[int, ...]]):
 )
 @click.option(
     "--hidden",
-    type=Sizes(),
+    metavar="N,N",
+    callback=_sizes,
     default=",".join(map(str, defaults.DEFAULT_HIDDEN)),
     show_default=True,
     help="Units of the hidden layers.",
