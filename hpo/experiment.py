@@ -135,13 +135,15 @@ def hold(
         if record is None:
             record = _create(rounds, study, dataset, settings, prepared, trials)
         else:
-            _refuse_differences(record, study, dataset, settings)
+            _refuse_differences(record, study, dataset, settings, prepared)
         space = SearchSpace.from_json(settings.space)
         study_id = rounds.get_study_id_from_name(study)
         store = StudyStore(rounds, study_id, record.uid, space, prepared)
         store.release()
         store.artifacts.sweep()
-        narrowing = _narrowing(settings, record.trials_per_round)
+        # Those that the study began with, also if a later version has other defaults.
+        attributes = rounds.get_study_user_attrs(study_id)
+        narrowing = NarrowingSettings.from_json(attributes[SETTINGS_ATTRIBUTE])
         try:
             yield Experiment(study, settings, narrowing, prepared, store)
         finally:
@@ -207,7 +209,8 @@ def _create(
     made = optuna.create_study(
         storage=rounds, study_name=study, direction="maximize", load_if_exists=True
     )
-    made.set_user_attr(SETTINGS_ATTRIBUTE, _narrowing(settings, record.trials_per_round).to_json())
+    narrowing = NarrowingSettings(settings.seed, record.trials_per_round, settings.rounds)
+    made.set_user_attr(SETTINGS_ATTRIBUTE, narrowing.to_json())
     with warnings.catch_warnings():  # an experimental method, which only labels the dashboard
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         made.set_metric_names([settings.metric])
@@ -217,7 +220,11 @@ def _create(
 
 
 def _refuse_differences(
-    record: ExperimentRecord, study: str, dataset: Dataset, settings: Settings
+    record: ExperimentRecord,
+    study: str,
+    dataset: Dataset,
+    settings: Settings,
+    prepared: Prepared,
 ) -> None:
     now = fingerprint(dataset)
     if now["sha256"] != record.fingerprint["sha256"]:
@@ -232,10 +239,11 @@ def _refuse_differences(
             f"study {study!r} was made with other settings: {difference}; "
             "repeat the stored ones, or use another --study"
         )
-
-
-def _narrowing(settings: Settings, trials_per_round: int) -> NarrowingSettings:
-    return NarrowingSettings(settings.seed, trials_per_round, settings.rounds)
+    if record.preparation["split"]["sha256"] != prepared.split_digest:
+        raise UsageError(
+            f"study {study!r}: NumPy {np.__version__} splits the rows in another way than NumPy "
+            f"{record.versions['numpy']} did: use that version, or another --study"
+        )
 
 
 def _preparation(prepared: Prepared, settings: Settings) -> dict[str, Any]:
@@ -245,6 +253,7 @@ def _preparation(prepared: Prepared, settings: Settings) -> dict[str, Any]:
             "test_size": settings.test_size,
             "validation_size": settings.validation_size,
             "rows": prepared.rows,
+            "sha256": prepared.split_digest,
         },
         "encoding": prepared.encoding.to_json(),
         "target": prepared.problem.target.to_json(),

@@ -45,6 +45,7 @@ class Prepared:
     encoding: Encoding
     problem: Problem
     sealed: SealedRows
+    split_digest: str
     warnings: tuple[str, ...]
 
     @property
@@ -100,7 +101,7 @@ def prepare(dataset: Dataset, settings: Settings) -> Prepared:
         seed=settings.seed,
     )
     warnings = (*dataset.warnings, *_class_warnings(dataset, split, rare, classification))
-    return Prepared(encoding, problem, SealedRows(dataset, split.test), warnings)
+    return Prepared(encoding, problem, SealedRows(dataset, split.test), split.digest(), warnings)
 
 
 def _check_parts(split: Split, metric: Metric) -> None:

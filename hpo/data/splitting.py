@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,16 @@ class Split:
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
     test: NDArray[np.int64]
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the three parts.
+
+        NumPy may draw differently in another version; then what was trained on must not become
+        what is tested on without anybody noticing.
+        """
+        parts = (self.train, self.validation, self.test)
+        hashes = [hashlib.sha256(part.astype("<i8").tobytes()).digest() for part in parts]
+        return hashlib.sha256(b"".join(hashes)).hexdigest()
 
 
 def split_rows(

@@ -17,6 +17,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 from sklearn.datasets import load_diabetes, load_iris
 
+from hpo.search.narrowing import NarrowingSettings
 from tests.running import Hpo, integrity, stock_optuna, stored_trials
 
 QUICK = ("--trials", 12, "--rounds", 3, "--hidden", 8, "--epochs", 6)
@@ -224,6 +225,32 @@ def test_changed_data_are_refused_with_the_difference(hpo: Hpo, tmp_path: Path) 
     ran = hpo("search", path, *QUICK, "--target", "kind")
     assert ran.code == 2
     assert "columns changed: a" in ran.err
+
+
+def test_another_split_of_the_same_rows_is_refused(
+    hpo: Hpo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a later NumPy might draw it: rows that were trained on would be tested on."""
+    search(hpo)
+    monkeypatch.setattr("hpo.data.splitting.Split.digest", lambda _: "another")
+    ran = hpo("search", "iris", *QUICK)
+    assert ran.code == 2
+    assert f"NumPy {np.__version__} splits the rows in another way" in ran.err
+
+
+def test_a_study_goes_on_narrowing_as_it_began(
+    hpo: Hpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever defaults a later version has."""
+    for url in ("sqlite:///here.db", "sqlite:///later.db"):
+        search(hpo, "--storage", url)
+    search(hpo, "--storage", "sqlite:///here.db", "--trials", 20)
+    monkeypatch.setattr(NarrowingSettings.__init__, "__defaults__", (1.0, 9, 3.0, 0.9, 0.9))
+    assert NarrowingSettings(0, 1, 1).keep == 1.0
+    search(hpo, "--storage", "sqlite:///later.db", "--trials", 20)
+    here, later = (stored_trials(tmp_path / f"{name}.db", "iris") for name in ("here", "later"))
+    assert len(here) == 20
+    assert here == later
 
 
 def test_regression_is_measured_in_the_units_of_the_user(hpo: Hpo) -> None:

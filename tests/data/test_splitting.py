@@ -135,3 +135,10 @@ def test_which_of_equal_classes_come_into_the_test_is_drawn_by_lot() -> None:
     ]
     assert len(set(tested)) == 4
     assert len(frozenset.union(*tested)) > 280
+
+
+def test_the_digest_tells_splits_apart() -> None:
+    one, again, other = (split_rows(50, None, seed=seed)[0] for seed in (1, 1, 2))
+    assert one.digest() == again.digest() != other.digest()
+    swapped = Split(one.train, one.test, one.validation)
+    assert swapped.digest() != one.digest()
