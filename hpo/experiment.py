@@ -89,8 +89,7 @@ class Experiment:
         for place, number in enumerate(numbers):
             prediction = problem.in_units(self.store.prediction(number)[None])
             losses[place] = problem.metric.row_loss(prediction, target)[0]
-        winner = numbers.index(ranked[0])
-        return expected_score(losses, winner, target, problem.metric, self.settings.seed)
+        return expected_score(losses, target, problem.metric, self.settings.seed)
 
     def test(self, trial: TrialRecord) -> Look:
         """The trial's score on the test rows; a look that the ledger counts, once per model."""

@@ -1,8 +1,8 @@
-"""Which trial wins, and which score to expect of it."""
+"""Which score to expect of a winner on new rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +12,10 @@ from hpo.data.metrics import Metric
 
 REPLICATES = 500
 _REPLICATES = 103  # a stream of its own, see `hpo.search.evaluation`
+# A replicate leaves out a share q = 1 / e of the rows. The mean of such a part, drawn without
+# replacement, varies sqrt((1 - q) / q) times as much as the mean of as many new rows as there are
+# (Cochran 1977, section 2.6), which is what a standard error tells.
+_SPREAD = (math.e - 1) ** -0.5
 _BLOCK = 50  # replicates at a time, which bounds the memory
 
 
@@ -23,43 +27,36 @@ class Expectation(NamedTuple):
 
 
 def expected_score(
-    row_losses: NDArray[np.float64], winner: int, target: NDArray[Any], metric: Metric, seed: int
+    row_losses: NDArray[np.float64], target: NDArray[Any], metric: Metric, seed: int
 ) -> Expectation:
     """The winner's score without what it owes to being the maximum of many.
 
     Bootstrap bias corrected (Tsamardinos, Greasidou & Borboudakis 2018, "Bootstrapping the
     out-of-sample predictions for efficient and accurate cross-validation", algorithm 4): in each
     replicate the winner is chosen on the rows that were drawn and scored on those that were not.
-    It corrects for the choice among trials, not for early stopping on the same rows. The standard
-    error is that of the overall winner's score over replicates, so it tells the noise of the rows.
+    It corrects for the choice among trials, not for early stopping on the same rows.
 
     Parameters
     ----------
     row_losses : (trials, rows), the metric's loss of each validation row, the trials in the order
         of their numbers: of equal ones the first wins, as in the search. In the order of their
         scores each tie would be broken by the rows that were not drawn.
-    winner : the place of the overall winner among the trials
     target : (rows,) class indices, or values in the user's units
     """
     rng = np.random.default_rng(np.random.SeedSequence((seed, _REPLICATES)))
     rows = row_losses.shape[1]
     honest: list[NDArray[np.float64]] = []
-    winners: list[NDArray[np.float64]] = []
     for _ in range(REPLICATES // _BLOCK):
         drawn = rng.multinomial(rows, np.full(rows, 1 / rows), size=_BLOCK).astype(np.float64)
         chosen_on = _scores(row_losses, drawn, target, metric)
         scored_on = _scores(row_losses, (drawn == 0).astype(np.float64), target, metric)
         best = np.nan_to_num(chosen_on, nan=-np.inf).argmax(axis=0)
         honest.append(scored_on[best, np.arange(_BLOCK)])
-        winners.append(chosen_on[winner])
-    return Expectation(_finite(honest, np.mean), _finite(winners, np.std))
-
-
-def _finite(blocks: list[NDArray[np.float64]], statistic: Callable[..., Any]) -> float | None:
-    """The statistic of the replicates that have a score; None if they are few."""
-    scores = np.concatenate(blocks)
+    scores = np.concatenate(honest)
     usable = scores[np.isfinite(scores)]
-    return float(statistic(usable)) if len(usable) >= REPLICATES // 2 else None
+    if len(usable) < REPLICATES // 2:
+        return Expectation(None, None)
+    return Expectation(float(usable.mean()), float(usable.std() * _SPREAD))
 
 
 def _scores(
