@@ -25,17 +25,13 @@ from hpo.nn.architecture import Architecture, Floats
 from hpo.nn.losses import Target
 from hpo.nn.network import PREDICTION_ROWS, predict
 from hpo.nn.training import Members, Rows, Trained, TrainingSettings, train
+from hpo.search import streams
 
 STACK_BYTES = 1 << 28
 """Bounds the memory of one stack."""
 
 MOST_MEMBERS = 64
 """More members than this do not make a stack quicker."""
-
-# The second word of a random state says what it is for, so that no two purposes share a stream.
-# The sampler has the small numbers, and `hpo.search.selection` 103.
-_MEMBER = 101
-_ROW_ORDER = 102
 
 
 class Slot(NamedTuple):
@@ -120,7 +116,7 @@ class Outcome:
 
 def row_order(seed: int) -> tuple[int, ...]:
     """The random state of the order of rows, the same for every trial of a study."""
-    return seed, _ROW_ORDER
+    return seed, streams.ROW_ORDER
 
 
 def train_slots(problem: Problem, slots: Sequence[Slot]) -> list[Outcome]:
@@ -129,7 +125,7 @@ def train_slots(problem: Problem, slots: Sequence[Slot]) -> list[Outcome]:
     members = Members(
         learning_rate=np.array([slot.params["learning_rate"] for slot in slots]),
         weight_decay=np.array([slot.params["weight_decay"] for slot in slots]),
-        random_state=tuple((problem.seed, _MEMBER, slot.number) for slot in slots),
+        random_state=tuple((problem.seed, streams.MEMBER, slot.number) for slot in slots),
     )
     training, validation = _plain(problem.training), _plain(problem.validation)
     trained = train(

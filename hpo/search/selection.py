@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpo.data.metrics import Metric
+from hpo.search import streams
 
 REPLICATES = 500
-_REPLICATES = 103  # a stream of its own, see `hpo.search.evaluation`
 # A replicate leaves out a share q = 1 / e of the rows. The mean of such a part, drawn without
 # replacement, varies sqrt((1 - q) / q) times as much as the mean of as many new rows as there are
 # (Cochran 1977, section 2.6), which is what a standard error tells.
@@ -43,7 +43,7 @@ def expected_score(
         scores each tie would be broken by the rows that were not drawn.
     target : (rows,) class indices, or values in the user's units
     """
-    rng = np.random.default_rng(np.random.SeedSequence((seed, _REPLICATES)))
+    rng = np.random.default_rng(np.random.SeedSequence((seed, streams.REPLICATES)))
     rows = row_losses.shape[1]
     honest: list[NDArray[np.float64]] = []
     for _ in range(REPLICATES // _BLOCK):

@@ -1,0 +1,14 @@
+"""What the random streams of a study are for.
+
+A random state is the study's seed, one of these words, and what the purpose needs; so no two
+purposes share a stream. `hpo.search.narrowing` has the words below 100.
+"""
+
+MEMBER = 101
+"""With a trial's number: the initial values of its network."""
+
+ROW_ORDER = 102
+"""The order of rows, the same for every trial."""
+
+REPLICATES = 103
+"""The bootstrap that estimates the winner's expected score."""
