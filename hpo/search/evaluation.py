@@ -9,6 +9,7 @@ import math
 import os
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -234,7 +235,14 @@ class Workers:
         # Never one job, or joblib would train in this process.
         n_jobs = max(2, min(self.n_workers, len(stacks)))
         parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-        yield from parallel(joblib.delayed(_work)(self.problem, stack) for stack in stacks)
+        results = parallel(joblib.delayed(_work)(self.problem, stack) for stack in stacks)
+        try:
+            for outcomes in results:  # not "yield from", which would close them before us
+                yield outcomes
+        finally:
+            with warnings.catch_warnings():  # of what was not waited for: that was meant
+                warnings.simplefilter("ignore")
+                results.close()
 
     def _alone(self, slot: Slot) -> Outcome:
         """Train one slot in a process of its own, so that its death harms nothing else."""

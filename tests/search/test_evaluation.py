@@ -154,6 +154,13 @@ def test_without_memory_for_a_stack_slots_are_trained_alone(n_workers: int) -> N
     assert all(each.value is not None for each in found.values())
 
 
+def test_who_stops_asking_hears_nothing_of_the_rest() -> None:
+    """Warnings are errors here, and joblib warns of work that nobody waited for."""
+    outcomes = Workers(problem("iris", epochs=300), 2).evaluate(slots(4))
+    assert len(next(outcomes)) == 2
+    outcomes.close()  # type: ignore[attr-defined]
+
+
 def test_a_fault_of_the_program_is_no_failed_trial() -> None:
     task = problem("iris", epochs=1)
     broken = [Slot(0, {"learning_rate": 1e-2})]
