@@ -237,7 +237,8 @@ class Workers:
         parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
         results = parallel(joblib.delayed(_work)(self.problem, stack) for stack in stacks)
         try:
-            for outcomes in results:  # not "yield from", which would close them before us
+            # Not "yield from", which would close the results before the warnings are off.
+            for outcomes in results:  # noqa: UP028
                 yield outcomes
         finally:
             with warnings.catch_warnings():  # of what was not waited for: that was meant
