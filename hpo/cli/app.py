@@ -62,7 +62,9 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run the command with these arguments and return its exit code."""
     try:
-        result = cli.main(list(arguments), prog_name="hpo", standalone_mode=False)
+        # The result names the next command, which is this one with a change.
+        typed = list(arguments)
+        result = cli.main(typed[:], prog_name="hpo", standalone_mode=False, obj=typed)
     except (Exception, TerminatedError) as error:
         if os.environ.get("HPO_DEBUG"):
             traceback.print_exc()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shlex
 import sys
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -13,8 +14,11 @@ from hpo.cli.words import interval, metric_word, parameters, plus_minus, score
 from hpo.summary import Summary
 
 
-def result(summary: Summary) -> str:
-    """The narrowing, the best trials, the winner, its test score, and what to type next."""
+def result(summary: Summary, arguments: Sequence[str]) -> str:
+    """The narrowing, the best trials, the winner, its test score, and what to type next.
+
+    ``arguments`` are those that the command was given.
+    """
     # A narrow terminal breaks lines by itself; a table squeezed into it would lose its numbers.
     width = max(80, Console().width)
     console = Console(
@@ -36,7 +40,7 @@ def result(summary: Summary) -> str:
     console.print()
     for line in (*best_lines(summary), "", *_winner(summary), *_totals(summary), ""):
         console.print(line)
-    for line in _next_commands(summary):
+    for line in _next_commands(summary, arguments):
         console.print(line)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -93,12 +97,21 @@ def _totals(summary: Summary) -> list[str]:
     return [f"trials: {counts}, in {summary.document['seconds']:.1f} s"]
 
 
-def _next_commands(summary: Summary) -> list[str]:
-    total = sum(summary.document["trials"].values())
-    more = total + summary.document["rounds"][0]["trials"]
-    url = summary.document["storage"]
+def _next_commands(summary: Summary, arguments: Sequence[str]) -> list[str]:
+    trials = sum(summary.document["trials"].values()) + summary.document["rounds"][0]["trials"]
+    url = shlex.quote(summary.document["storage"])
     return [
         "next:",
-        f"  the same command with --trials {more} adds a round",
-        f"  optuna-dashboard {shlex.quote(url)}   shows every trial in the browser",
+        f"  {_with_trials(arguments, trials)}",
+        f"  optuna-dashboard {url}   (pip install optuna-dashboard)",
     ]
+
+
+def _with_trials(arguments: Sequence[str], trials: int) -> str:
+    """The command that was typed, with another total."""
+    kept: list[str] = []
+    for place, argument in enumerate(arguments):
+        is_value = place > 0 and arguments[place - 1] == "--trials"
+        if not (is_value or argument == "--trials" or argument.startswith("--trials=")):
+            kept.append(argument)
+    return shlex.join(["hpo", *kept, "--trials", str(trials)])

@@ -173,8 +173,10 @@ def search(
             say(f"note: {warning}")
         follow(experiment, trials, workers or _cores())
         summary = summarise(experiment, storage, started, keep_sealed=keep_sealed)
-    document = summary.document
-    _print(json.dumps(document, allow_nan=False) if as_json else result(summary).rstrip("\n"))
+    if as_json:
+        _print(json.dumps(summary.document, allow_nan=False))
+    else:
+        _print(result(summary, click.get_current_context().obj).rstrip("\n"))
 
 
 def _print(text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -164,6 +165,16 @@ def test_the_text_shows_narrowing_and_best(hpo: Hpo) -> None:
     # Progress is no result: it stands on stderr, in plain lines.
     assert "round 1/3, 4/12 trials" in ran.err
     assert "\x1b" not in ran.err + ran.out
+
+
+def test_the_next_command_is_this_one_with_more_trials(hpo: Hpo) -> None:
+    ran = hpo("search", "iris", "--trials", 4, "--rounds=2", "--hidden", 8, "--study", "a b")
+    command = "hpo search iris --rounds=2 --hidden 8 --study 'a b' --workers 1 --trials 6"
+    assert f"\n  {command}\n" in ran.out
+    again = hpo(*shlex.split(command)[1:])
+    assert again.code == 0
+    assert "--workers 1 --trials 8\n" in again.out
+    assert " optuna-dashboard sqlite:///hpo.db " in again.out
 
 
 def test_workers_are_no_setting(hpo: Hpo, tmp_path: Path) -> None:
