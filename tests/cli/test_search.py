@@ -18,6 +18,7 @@ import pytest
 from optuna.distributions import FloatDistribution
 from sklearn.datasets import load_diabetes, load_iris
 
+from hpo import NarrowingSampler
 from hpo.search.narrowing import NarrowingSettings
 from tests.running import Hpo, integrity, stock_optuna, stored_trials
 
@@ -69,6 +70,23 @@ def test_optuna_reads_the_study(hpo: Hpo, tmp_path: Path) -> None:
         assert trial.datetime_complete is not None
     assert best == document["best"]["trial"]
     assert metrics == ["accuracy"]
+
+
+def test_the_sampler_alone_goes_on_with_the_points_of_the_search(hpo: Hpo, tmp_path: Path) -> None:
+    search(hpo)
+    with stock_optuna(tmp_path / "hpo.db") as storage:
+        sampler = NarrowingSampler(n_rounds=3, trials_per_round=4)
+        study = optuna.load_study(study_name="iris", storage=storage, sampler=sampler)
+        trial = study.ask()
+        asked = {
+            "learning_rate": trial.suggest_float("learning_rate", 1e-5, 1e-1, log=True),
+            "weight_decay": trial.suggest_float("weight_decay", 1e-5, 10.0, log=True),
+        }
+    for total in (12, 13):
+        search(hpo, "--storage", "sqlite:///other.db", "--trials", total)
+    with stock_optuna(tmp_path / "other.db") as storage:
+        searched = optuna.load_study(study_name="iris", storage=storage).trials[12].params
+    assert asked == searched
 
 
 def test_the_same_command_again_trains_nothing_and_looks_no_more(
