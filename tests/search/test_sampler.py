@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,12 +14,13 @@ import pytest
 from optuna import Study, Trial
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import BaseSampler
-from optuna.storages import InMemoryStorage, RDBStorage
+from optuna.storages import InMemoryStorage
 from optuna.testing.pytest_samplers import BasicSamplerTestCase, SingleOnlySamplerTestCase
 from optuna.trial import TrialState, create_trial
 
 from hpo.search.narrowing import FinishedTrial, NarrowingSettings, propose
 from hpo.search.sampler import SETTINGS_ATTRIBUTE, NarrowingSampler
+from tests.running import stock_optuna
 
 
 @pytest.fixture(autouse=True)
@@ -73,15 +75,17 @@ def one_run(direction: Literal["minimize", "maximize"] = "minimize") -> list[dic
 def test_five_resumes_equal_one_run(kind: str, tmp_path: Path) -> None:
     memory = InMemoryStorage()
     for _ in range(5):
-        storage = memory if kind == "memory" else RDBStorage(f"sqlite:///{tmp_path}/hpo.db")
-        study = optuna.create_study(
-            study_name="s",
-            storage=storage,
-            sampler=NarrowingSampler(4, 10, seed=7),
-            load_if_exists=True,
-        )
-        study.optimize(objective, n_trials=8)
-    assert params_of(study) == one_run()
+        opened = nullcontext(memory) if kind == "memory" else stock_optuna(tmp_path / "hpo.db")
+        with opened as storage:
+            study = optuna.create_study(
+                study_name="s",
+                storage=storage,
+                sampler=NarrowingSampler(4, 10, seed=7),
+                load_if_exists=True,
+            )
+            study.optimize(objective, n_trials=8)
+            found = params_of(study)
+    assert found == one_run()
 
 
 SCRIPT = """
@@ -102,16 +106,19 @@ def test_another_process_goes_on_with_the_same_points(tmp_path: Path) -> None:
     alone = optuna.create_study(sampler=NarrowingSampler(3, 5, seed=3))
     alone.optimize(loss, n_trials=15)
 
-    url = f"sqlite:///{tmp_path}/hpo.db"
-    study = optuna.create_study(study_name="s", storage=url, sampler=NarrowingSampler(3, 5, seed=3))
-    study.optimize(loss, n_trials=7)
-    subprocess.run(
-        [sys.executable, "-c", SCRIPT, url],
-        check=True,
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "PYTHONHASHSEED": "123"},
-    )
-    assert params_of(study) == params_of(alone)
+    path = tmp_path / "hpo.db"
+    sampler = NarrowingSampler(3, 5, seed=3)
+    with stock_optuna(path) as storage:
+        study = optuna.create_study(study_name="s", storage=storage, sampler=sampler)
+        study.optimize(loss, n_trials=7)
+        subprocess.run(
+            [sys.executable, "-c", SCRIPT, f"sqlite:///{path}"],
+            check=True,
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "PYTHONHASHSEED": "123"},
+        )
+        found = params_of(study)
+    assert found == params_of(alone)
 
 
 def test_points_are_those_of_the_pure_functions() -> None:
