@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import pickle
@@ -77,6 +78,7 @@ def test_damaged_documents_are_refused(network: Network) -> None:
         rewritten(network, architecture={"hidden": [8]}),
         rewritten(network, architecture=record["architecture"] | {"n_inputs": 3}),
         rewritten(network, architecture=record["architecture"] | {"activation": "os.system"}),
+        rewritten(network, architecture=record["architecture"] | {"loss": "os.system"}),
         rewritten(network, encoding={}),
         b"[" * 100_000,
     ):
@@ -104,6 +106,15 @@ def test_nothing_is_unpickled(network: Network, tmp_path: Path) -> None:
     assert not canary.exists()
     pickle.loads(pickle.dumps(Canary(canary)))
     assert canary.exists(), "the canary can sing"
+
+
+def test_an_output_more_than_the_target_has_is_refused(network: Network) -> None:
+    """Also when the parameters would fit."""
+    wider = dataclasses.replace(network.architecture, n_outputs=network.target.n_outputs + 1)
+    file = io.BytesIO()
+    np.savez(file, params=np.zeros(wider.n_params, np.float32))
+    with pytest.raises(DamagedModelError, match="does not fit its encodings"):
+        Network.from_bytes(file.getvalue(), rewritten(network, architecture=wider.to_json()))
 
 
 def test_other_arrays_are_refused(network: Network) -> None:

@@ -181,7 +181,10 @@ def search(
 
 def _print(text: str) -> None:
     try:
-        click.echo(text)
+        try:
+            click.echo(text)
+        except UnicodeEncodeError:  # a file's name that is no text, or a terminal without UTF-8
+            click.echo(text.encode("utf-8", "surrogateescape"))
     except BrokenPipeError:
         # Whoever read our output has enough; Python must not complain while it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

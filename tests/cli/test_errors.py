@@ -52,6 +52,8 @@ def assert_refused(
         (["digits", "--hidden", "64,x"], 2, ["64,x", "64,64"]),
         (["digits", "--optimizer", "adamm"], 2, ["adamm", "adam"]),
         (["digits", "--test-size", "1.5"], 2, ["--test-size 1.5", "0.2"]),
+        (["digits", "--validation-size", "0"], 2, ["--validation-size 0", "0.2"]),
+        (["digits", "--hidden", "8,0"], 2, ["8,0", "64,64"]),
         (["digits", "--space", "learning_rat=1..2"], 2, ["learning_rate"]),
         (["digits", "--space", "learning_rate=2..1"], 2, ["2", "1"]),
         (["digits", "--nothing"], 2, ["--nothing"]),
@@ -128,6 +130,19 @@ def test_an_internal_error_is_one_line_too(hpo: Hpo, monkeypatch: pytest.MonkeyP
     assert ran.err.count("\n") == 1
     monkeypatch.setenv("HPO_DEBUG", "1")
     assert "Traceback" in hpo("search", "digits").err
+
+
+def test_an_error_of_several_lines_is_said_in_one(
+    hpo: Hpo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("first\n  second")
+
+    monkeypatch.setattr("hpo.data.loading.load", refuse)
+    ran = hpo("search", "digits")
+    assert ran.code == 1
+    assert ran.err.startswith("hpo: internal error: RuntimeError: first second; ")
+    assert ran.err.count("\n") == 1
 
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from types import SimpleNamespace
+
 import pytest
 from optuna.distributions import FloatDistribution
 
-from hpo.cli.progress import _bar
+from hpo.cli.progress import _bar, _follow_plainly, _Progress, say
+from hpo.search.evaluation import Outcome, Slot
+from hpo.search.loop import Recorded, RoundClaimed
+from hpo.search.narrowing import NarrowingSettings
+from storage.records import TrialRecord
 
 LOG = FloatDistribution(1e-4, 1.0, log=True)
 
@@ -38,3 +45,89 @@ def test_a_range_of_one_logarithm_is_drawn() -> None:
 
 def test_a_linear_range_is_drawn_linearly() -> None:
     assert _bar(FloatDistribution(0, 10), 5, 10, 10).plain == "─────█████"
+
+
+def progress(*trials: TrialRecord, total: int = 10) -> _Progress:
+    """The state before a search of a study that holds these trials already, four to a round."""
+    ranked = sorted(
+        (each for each in trials if each.value is not None),
+        key=lambda each: (-(each.value or 0), each.number),
+    )
+    store = SimpleNamespace(trials=lambda: list(trials), ranked=lambda: ranked)
+    experiment = SimpleNamespace(
+        study="s",
+        store=store,
+        narrowing=NarrowingSettings(0, trials_per_round=4, n_rounds=2),
+        settings=SimpleNamespace(metric="accuracy"),
+    )
+    return _Progress.of(experiment, total)  # type: ignore[arg-type]
+
+
+def claimed(index: int, *numbers: int) -> RoundClaimed:
+    slots = tuple(Slot(number, {"learning_rate": 10.0**-number}) for number in numbers)
+    return RoundClaimed(index, {"learning_rate": [1e-4, 1.0]}, slots)
+
+
+def recorded(values: dict[int, float | None]) -> Recorded:
+    return Recorded(tuple(Outcome(number, value, None, 0.0) for number, value in values.items()))
+
+
+def test_the_line_of_a_search_that_begins() -> None:
+    state = progress()
+    state.take(claimed(0, 0, 1, 2, 3))
+    assert re.fullmatch(r"s: round 1/3, 0/10 trials, no score yet, \d+ s", state.line())
+    state.take(recorded({2: 0.5, 3: None}))
+    line = r"s: round 1/3, 2/10 trials, 1 failed, best val acc 0.500 \(trial 2\), lr: 1.00e-02, "
+    assert re.fullmatch(line + r"\d+ s left", state.line())
+
+
+def test_of_equal_scores_the_lower_number_is_best() -> None:
+    state = progress()
+    state.take(claimed(0, 0, 1, 2, 3))
+    state.take(recorded({1: 0.5, 2: 0.5}))
+    assert "0.500 (trial 1)" in state.line()
+    state.take(recorded({0: 0.5}))
+    assert "0.500 (trial 0)" in state.line()
+    state.take(recorded({3: 0.75}))
+    assert "0.750 (trial 3)" in state.line()
+
+
+def test_a_search_that_goes_on_counts_what_was_there() -> None:
+    state = progress(
+        TrialRecord(0, "COMPLETE", 0.75, {"learning_rate": 0.1}, {}),
+        TrialRecord(1, "FAIL", None, {}, {}),
+        TrialRecord(2, "WAITING", None, {}, {}),
+    )
+    assert state.line().startswith("s: round 1/3, 2/10 trials, 1 failed, best val acc 0.750 (tri")
+    assert "lr: 1.00e-01" in state.line()
+    state.started -= 20
+    state.take(claimed(0, 2, 3))
+    state.take(recorded({2: 0.5, 3: 0.5}))
+    # Two were trained in 20 seconds, and six are left.
+    assert state.line().endswith("best val acc 0.750 (trial 0), lr: 1.00e-01, 60 s left")
+
+
+def test_a_total_that_is_passed_already() -> None:
+    done = [TrialRecord(number, "COMPLETE", 0.5, {}, {}) for number in range(6)]
+    assert "6/6 trials" in progress(*done, total=3).line()
+
+
+def test_the_last_line_is_printed_whatever_was_printed_before(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    events: list[RoundClaimed | Recorded] = [
+        claimed(0, 0, 1),
+        recorded({0: 0.5}),
+        recorded({1: 0.5}),
+    ]
+    _follow_plainly(progress(total=2), events)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(", ")[1] for line in lines] == ["1/2 trials", "2/2 trials"]
+
+
+def test_nobody_reading_the_progress_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("click.echo", gone)
+    say("unheard")

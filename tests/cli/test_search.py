@@ -19,6 +19,7 @@ from optuna.distributions import FloatDistribution
 from sklearn.datasets import load_diabetes, load_iris
 
 from hpo import NarrowingSampler
+from hpo.cli.app import run
 from hpo.search.narrowing import NarrowingSettings
 from tests.running import Hpo, integrity, stock_optuna, stored_trials
 
@@ -344,6 +345,38 @@ def test_a_study_is_named_as_it_is(hpo: Hpo) -> None:
     assert ran.out.startswith("a:on:[b]/ü 1: classification")
     assert "a:on:[b]/ü 1: round" in ran.err
     assert hpo("search", "iris", *QUICK, "--study", "\udcff").code == 2
+
+
+def test_what_was_decided_about_the_data_is_noted(hpo: Hpo, tmp_path: Path) -> None:
+    path = tmp_path / "same.csv"
+    path.write_text("a,b,y\n" + "".join(f"{i},7,{'pq'[i % 2]}\n" for i in range(40)))
+    ran = hpo("search", path, "--target", "y", *QUICK)
+    assert "note: columns with one value in every row, left out: b" in ran.err.splitlines()
+
+
+def test_a_file_whose_name_is_no_text_is_searched(hpo: Hpo, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / os.fsdecode(b"caf\xe9.csv"))
+    assert hpo("search", path, *QUICK, "--target", "kind", "--study", "flowers").code == 0
+
+
+def test_every_core_trains_unless_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    class Idle:
+        def __init__(self, _problem: object, n_workers: int) -> None:
+            asked.append(n_workers)
+
+        def evaluate(self, _slots: object) -> list[list[object]]:
+            return []
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("hpo.experiment.Workers", Idle)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
+    for workers in ((), ("--workers", "2")):
+        assert run(["search", "iris", "--storage", "sqlite:///hpo.db", *workers]) == 5
+    assert asked == [3, 2]
 
 
 def test_small_scores_keep_their_digits(hpo: Hpo, tmp_path: Path) -> None:

@@ -44,6 +44,12 @@ def test_squared_error_is_half_the_mean_square() -> None:
     np.testing.assert_allclose(squared_error(values, target), expected)
 
 
+def test_a_large_error_is_squared_in_float64() -> None:
+    # In float32 its square would be infinite, and the member would count as diverged.
+    loss = squared_error(np.full((1, 3, 1), 1e20, np.float32), np.zeros((3, 1), np.float32))
+    np.testing.assert_allclose(loss, [0.5e40], rtol=1e-6)
+
+
 def test_every_loss_has_the_shape_members() -> None:
     for name, loss in LOSSES.items():
         target = np.zeros(5, dtype=int) if name == "cross_entropy" else np.zeros((5, 2))

@@ -22,6 +22,15 @@ def test_first_adam_step_is_the_learning_rate() -> None:
     np.testing.assert_allclose(params, [[-0.01, 0.01, -0.01]], rtol=1e-6)
 
 
+def test_eps_stands_beside_the_corrected_root() -> None:
+    # Algorithm 1, not the variant at the end of its section 2: g / (|g| + eps) is 1/2 for g = eps.
+    params, optimizer = np.zeros((1, 1)), adam(eps=1e-8)
+    state = optimizer.init(params)
+    for step in (1, 2):
+        optimizer.update_inplace(params, np.array([[1e-8]]), state, step, np.array([0.01]))
+    np.testing.assert_allclose(params, [[-0.01]], rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["sgd", "adam"])
 def test_update_equals_scikit_learn(name: str) -> None:
     rng = np.random.default_rng(0)

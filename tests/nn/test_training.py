@@ -1,14 +1,18 @@
 """The epoch loop against a literal one, and early stopping."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from hpo.nn import network, training
 from hpo.nn.architecture import Architecture, Floats
 from hpo.nn.initializers import initial_params
 from hpo.nn.losses import Target
-from hpo.nn.network import predict
+from hpo.nn.network import forward, predict
 from hpo.nn.stopping import Best
 from hpo.nn.training import Members, Rows, TrainingSettings, train
 
@@ -52,6 +56,41 @@ def test_training_equals_a_literal_loop(digits: tuple[Rows, Rows]) -> None:
             W2, b2 = W2 - 0.1 * hidden.T @ delta, b2 - 0.1 * delta.sum(axis=0)
     expected = np.concatenate([W1.ravel(), W2.ravel(), b1, b2])
     np.testing.assert_allclose(trained.params[0], expected, rtol=1e-3, atol=1e-5)
+
+
+def test_training_with_adam_equals_a_literal_loop(digits: tuple[Rows, Rows]) -> None:
+    """No hidden layer and a short last batch: the textbook's Adam in float64, each step counted."""
+    training, validation = digits
+    architecture, settings = Architecture(64, (), 10), TrainingSettings("adam", 3, 96, None, 11)
+    trained = train(architecture, settings, one(0.01, 0.5), training, validation, wrong)
+
+    flat = initial_params(architecture, [0])[0].astype(np.float64)
+    m, v, step = np.zeros(650), np.zeros(650), 0
+    orders = np.random.default_rng(np.random.SeedSequence(11))
+    for _ in range(3):
+        order = orders.permutation(1000)
+        for start in range(0, 1000, 96):
+            rows = order[start : start + 96]
+            X, y = training.X[rows].astype(np.float64), np.eye(10)[training.target[rows]]
+            p = np.exp(X @ flat[:640].reshape(64, 10) + flat[640:])
+            delta = (p / p.sum(axis=1, keepdims=True) - y) / len(rows)
+            gradient = np.concatenate([(X.T @ delta).ravel(), delta.sum(axis=0)])
+            step += 1
+            m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+            flat[:640] *= 1 - 0.01 * 0.5
+            corrected = m / (1 - 0.9**step), v / (1 - 0.999**step)
+            flat -= 0.01 * corrected[0] / (np.sqrt(corrected[1]) + 1e-8)
+    assert step == 33
+    np.testing.assert_allclose(trained.params[0], flat, rtol=1e-3, atol=1e-5)
+
+
+def test_training_curves_are_means_over_every_row(digits: tuple[Rows, Rows]) -> None:
+    """At a learning rate of 0 the running means are those of the weights, short batch included."""
+    rows = Rows(digits[0].X[:97], digits[0].target[:97])
+    settings = TrainingSettings("sgd", epochs=2, batch_size=32, patience=None)
+    curves = train(Architecture(64, (8,), 10), settings, one(0.0), rows, rows, wrong).curves
+    np.testing.assert_allclose(curves["train_loss"], curves["val_loss"], rtol=1e-5)
+    np.testing.assert_allclose(curves["train_score_loss"], curves["val_score_loss"], rtol=1e-12)
 
 
 def test_digits_are_learnt(digits: tuple[Rows, Rows]) -> None:
@@ -108,6 +147,45 @@ def test_divergence_is_marked_with_its_epoch() -> None:
     assert trained.diverged.tolist() == [True, False]
     assert trained.epochs.tolist() == [1, 5]
     assert np.isfinite(trained.params[1]).all()
+
+
+def test_a_validation_loss_that_is_not_finite_is_divergence() -> None:
+    rng = np.random.default_rng(0)
+    training = Rows(rng.normal(size=(20, 3)).astype(np.float32), np.ones((20, 1), np.float32))
+    validation = Rows(np.full((20, 3), 3e38, np.float32), np.ones((20, 1), np.float32))
+    architecture = Architecture(3, (8,), 1, loss="squared_error")
+    trained = train(
+        architecture,
+        TrainingSettings("sgd", epochs=5),
+        one(1e-3),
+        training,
+        validation,
+        lambda p, t: np.square(p - t).sum(axis=2),
+    )
+    assert np.isfinite(trained.curves["train_loss"][0, 0])
+    assert (trained.diverged.tolist(), trained.epochs.tolist()) == ([True], [1])
+
+
+def test_one_blas_thread_trains_and_predicts(
+    digits: tuple[Rows, Rows], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With more, a member's last bit depends on its stack; too rarely for a test of the bits."""
+    threads: set[int] = set()
+
+    def watched(*arguments: Any) -> Floats:
+        pools = threadpool_info()
+        threads.update(each["num_threads"] for each in pools if each["user_api"] == "blas")
+        return forward(*arguments)
+
+    architecture = Architecture(64, (8,), 10)
+    for module in (network, training):
+        monkeypatch.setattr(module, "forward", watched)
+    with threadpool_limits(2, user_api="blas"):
+        trained = train(architecture, TrainingSettings(epochs=1), one(1e-2), *digits, wrong)
+        assert threads == {1}
+        threads.clear()
+        predict(architecture, trained.params, digits[1].X)
+        assert threads == {1}
 
 
 def test_patience_by_hand() -> None:

@@ -16,7 +16,8 @@ from sklearn.metrics import accuracy_score, r2_score
 from hpo.data.loading import load
 from hpo.nn.network import predict
 from hpo.preparation import prepare
-from hpo.search.evaluation import Outcome, Problem, Slot, Workers, train_slots
+from hpo.search import evaluation, streams
+from hpo.search.evaluation import Outcome, Problem, Slot, Workers, row_order, train_slots
 from hpo.search.space import SearchSpace
 from hpo.settings import Settings
 
@@ -65,7 +66,9 @@ def essence(outcome: Outcome) -> tuple[object, ...]:
 
 
 def by_number(workers: Workers, chosen: list[Slot]) -> dict[int, Outcome]:
-    return {each.number: each for group in workers.evaluate(chosen) for each in group}
+    outcomes = [each for group in workers.evaluate(chosen) for each in group]
+    assert len({each.number for each in outcomes}) == len(outcomes), "a slot was trained twice"
+    return {each.number: each for each in outcomes}
 
 
 @pytest.mark.parametrize("name", ["iris", "diabetes"])
@@ -75,6 +78,21 @@ def test_any_number_of_workers_gives_the_same_outcomes(name: str) -> None:
     for n_workers in (1, 2, 3):
         found = by_number(Workers(task, n_workers), slots(7))
         assert {number: essence(each) for number, each in found.items()} == alone
+
+
+def test_each_trial_starts_from_its_seed_and_number() -> None:
+    task = problem("iris", epochs=1)
+    params = {"learning_rate": 0.0, "weight_decay": 0.0}
+    outcomes = train_slots(task, [Slot(0, params), Slot(1, params)])
+    outcomes += train_slots(dataclasses.replace(task, seed=1), [Slot(0, params)])
+    assert len({each.params.tobytes() for each in outcomes if each.params is not None}) == 3
+
+
+def test_no_two_purposes_share_a_stream() -> None:
+    # Trailing zeros do not change a SeedSequence, so trial 0 would have the stream of the order.
+    words = [streams.MEMBER, streams.ROW_ORDER, streams.REPLICATES]
+    assert len(set(words)) == len(words)
+    assert row_order(3) == (3, streams.ROW_ORDER)
 
 
 @pytest.mark.parametrize("name", ["iris", "diabetes"])
@@ -95,8 +113,23 @@ def test_values_are_the_metric_of_the_stored_network(name: str) -> None:
     best = outcome.best_epoch - 1
     assert outcome.curves is not None
     assert outcome.curves["val_score"][best] == pytest.approx(outcome.value, abs=1e-5)
+    if name == "diabetes":
+        residual = 2 * outcome.curves["train_loss"] * task.target.deviation**2
+        r2 = 1 - residual / task.training_target.var()
+        assert outcome.curves["train_score"] == pytest.approx(r2, abs=1e-5)
     stored = task.metric(task.in_units(outcome.prediction[None]), task.validation_target)
     assert stored == outcome.value
+
+
+def test_curves_end_with_the_last_epoch() -> None:
+    task = problem("iris", epochs=200)
+    task = dataclasses.replace(task, settings=dataclasses.replace(task.settings, patience=2))
+    (outcome,) = train_slots(task, slots(1, rate=0.1))
+    assert outcome.epochs == outcome.best_epoch + 2 < 200
+    assert outcome.curves is not None
+    assert {len(curve) for curve in outcome.curves.values()} == {outcome.epochs}
+    assert all(np.isfinite(curve).all() for curve in outcome.curves.values())
+    assert max(outcome.intermediate) == outcome.epochs
 
 
 def test_intermediate_values_at_powers_of_two_and_the_last_epoch() -> None:
@@ -115,8 +148,46 @@ def test_a_diverged_slot_fails_with_its_epoch_and_harms_nobody() -> None:
     assert failed.value is None
     assert failed.reason is not None
     assert "diverged in epoch 1" in failed.reason
+    assert (failed.epochs, failed.params, failed.prediction) == (1, None, None)
+    assert failed.curves is not None
+    assert [len(curve) for curve in failed.curves.values()] == [1, 1, 1, 1]
     assert all(math.isfinite(value) for value in failed.intermediate.values())
     assert essence(fine) == essence(train_slots(task, [tame])[0])
+
+
+@pytest.mark.parametrize("rows", ["training", "validation"])
+def test_a_score_that_is_not_finite_is_a_failed_trial(rows: str) -> None:
+    """A network may fit one part and overflow on the other; neither score may be stored."""
+    task = problem("diabetes", epochs=3)
+    target = f"{rows}_target"
+    task = dataclasses.replace(task, **{target: np.full_like(getattr(task, target), np.nan)})
+    (outcome,) = train_slots(task, slots(1))
+    assert (outcome.value, outcome.train_value) == (None, None)
+    assert outcome.reason == "r2 was not finite after epoch 3"
+    assert outcome.curves is not None
+    assert len(outcome.curves["val_loss"]) == 3
+
+
+def test_stacks_are_bounded_by_members_and_by_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = problem("iris")
+
+    def sizes(count: int, n_workers: int) -> list[int]:
+        return [len(stack) for stack in Workers(task, n_workers)._stacks(slots(count))]
+
+    assert sizes(130, 1) == [64, 64, 2]
+    assert sizes(9, 4) == [3, 3, 3]
+    monkeypatch.setattr(evaluation, "STACK_BYTES", 5 * task.member_bytes + 1)
+    assert sizes(12, 1) == [5, 5, 2]
+    monkeypatch.setattr(evaluation, "STACK_BYTES", task.member_bytes - 1)
+    assert sizes(2, 1) == [1, 1]
+
+
+def test_a_member_takes_about_what_is_said() -> None:
+    """By hand: 4 inputs, 16 and 3 units, batches of 32, blocks of 512 and 24 validation rows."""
+    parameters = 4 * 16 + 16 + 16 * 3 + 3
+    state = 5 * parameters  # with their gradient, Adam's two buffers and the best ones
+    activations = (2 * 32 + 512) * (16 + 3)
+    assert problem("iris").member_bytes == 4 * (state + activations + 2 * 24 * 3)
 
 
 def kills_for_a_wild_rate(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -159,6 +230,18 @@ def test_who_stops_asking_hears_nothing_of_the_rest() -> None:
     outcomes = Workers(problem("iris", epochs=300), 2).evaluate(slots(4))
     assert len(next(outcomes)) == 2
     outcomes.close()  # type: ignore[attr-defined]
+
+
+def starving(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
+    raise MemoryError
+
+
+def test_a_slot_that_finds_no_memory_alone_fails_with_the_reason() -> None:
+    task = problem("diabetes", epochs=1)
+    metric = dataclasses.replace(task.metric, loss_of_rows=starving)
+    found = by_number(Workers(dataclasses.replace(task, metric=metric), 1), slots(2))
+    assert [each.value for each in found.values()] == [None, None]
+    assert {each.reason for each in found.values()} == {"there was not enough memory to train it"}
 
 
 def test_a_fault_of_the_program_is_no_failed_trial() -> None:

@@ -76,3 +76,16 @@ def test_of_hardly_any_rows_nothing_is_promised_or_something_finite(name: str, r
         assert expected.score is None
     for value in expected:
         assert value is None or np.isfinite(value)
+
+
+def test_a_score_that_few_replicates_have_is_none() -> None:
+    # R2 needs two rows that were not drawn: of three, in one replicate of nine.
+    losses, target = np.random.default_rng(0).random((4, 3)), np.arange(3.0)
+    assert expected_score(losses, target, METRICS["r2"], seed=0) == (None, None)
+
+
+def test_a_trial_without_a_loss_is_never_chosen() -> None:
+    losses = (np.random.default_rng(0).random((3, 60)) < 0.3).astype(float)
+    losses[1] = np.nan
+    alone = expected_score(losses[::2], np.zeros(60), METRICS["accuracy"], 0)
+    assert expected_score(losses, np.zeros(60), METRICS["accuracy"], 0) == alone

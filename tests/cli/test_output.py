@@ -1,0 +1,76 @@
+"""What stdout says of a finished search, from plain values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hpo.cli.output import result
+from hpo.summary import Summary
+from storage.records import Look, TrialRecord
+
+RANGES = {"learning_rate": [1e-4, 1e-2]}
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    return {
+        "study": "s",
+        "storage": "sqlite:///a b.db",
+        "task": "classification",
+        "metric": "accuracy",
+        "rows": {"train": 70, "validation": 20, "test": 10},
+        "trials": {"complete": 3, "pruned": 0, "failed": 2},
+        "rounds": [
+            {"round": 0, "trials": 4, "ranges": RANGES, "best": 0.75},
+            {"round": 1, "trials": 1, "ranges": RANGES, "best": None},
+        ],
+        "best": {
+            "trial": 2, "validation": 0.75, "train": 0.5, "expected": 0.7, "expected_se": 0.1,
+            "params": {"learning_rate": 1e-3},
+        },
+        "test": {"score": 0.625, "evaluations": 3},
+        "seconds": 1.25,
+    } | changes  # fmt: skip
+
+
+def shown(look: Look | None = None, **changes: Any) -> list[str]:
+    best = [TrialRecord(2, "COMPLETE", 0.75, {"learning_rate": 1e-3}, {})]
+    text = result(Summary(document(**changes), best, look), ["search", "x"])
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def test_every_line() -> None:
+    assert shown(Look(2, "model", "why", 0.625)) == [
+        "s: classification, 70 training, 20 validation and 10 test rows",
+        "",
+        "round  trials  learning_rate     best val acc",
+        "    1       4  1.0e-04..1.0e-02         0.750",
+        "    2       1  1.0e-04..1.0e-02             -",
+        "",
+        "Best-1 (val acc: 0.750) | lr: 1.00e-03",
+        "",
+        "winner: trial 2, val acc 0.750, train acc 0.500",
+        "expected on new rows: acc 0.700 ± 0.100",
+        "test: acc 0.625 on 10 rows (look 2); these rows were looked at 3 times",
+        "trials: 3 complete, 2 failed, in 1.2 s",
+        "",
+        "next:",
+        "  hpo search x --trials 9",
+        "  optuna-dashboard 'sqlite:///a b.db'   (pip install optuna-dashboard)",
+    ]
+
+
+def test_what_cannot_be_told_is_said() -> None:
+    best = document()["best"] | {"expected": None, "expected_se": None}
+    lines = shown(Look(1, "model", "why", None), best=best, test={"score": None, "evaluations": 1})
+    assert "expected on new rows: cannot be told from so few validation rows" in lines
+    assert "test: no finite score on 10 rows (look 1)" in lines
+
+
+def test_sealed_rows() -> None:
+    never = {"score": None, "evaluations": 0}
+    assert "test: the test rows stay sealed" in shown(test=never)
+    assert "test: the test rows stay sealed; they were looked at 3 times before" in shown()
+
+
+def test_words_in_colons_are_no_pictures() -> None:
+    assert shown(study=":on:")[0].startswith(":on:: classification")
