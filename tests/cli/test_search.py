@@ -354,9 +354,15 @@ def test_what_was_decided_about_the_data_is_noted(hpo: Hpo, tmp_path: Path) -> N
     assert "note: columns with one value in every row, left out: b" in ran.err.splitlines()
 
 
-def test_a_file_whose_name_is_no_text_is_searched(hpo: Hpo, tmp_path: Path) -> None:
+def test_a_file_whose_name_is_no_text_is_searched(tmp_path: Path) -> None:
     path = write_csv(tmp_path / os.fsdecode(b"caf\xe9.csv"))
-    assert hpo("search", path, *QUICK, "--target", "kind", "--study", "flowers").code == 0
+    options = map(str, (*QUICK, "--target", "kind", "--study", "flowers", "--workers", 1))
+    command = [sys.executable, "-m", "hpo", "search", str(path), *options]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    # The next command names the file in the bytes that it has.
+    assert b"caf\xe9.csv" in done.stdout.splitlines()[-2]
+    assert os.fsencode(path) in done.stdout
 
 
 def test_every_core_trains_unless_told_otherwise(
