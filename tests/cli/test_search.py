@@ -10,7 +10,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import optuna
@@ -425,9 +425,12 @@ def test_storage_comes_from_the_environment(
     assert not (tmp_path / "hpo.db").exists()
 
 
-def test_a_study_of_another_program_is_refused(hpo: Hpo, tmp_path: Path) -> None:
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_a_study_of_another_program_is_refused(
+    hpo: Hpo, tmp_path: Path, direction: Literal["minimize", "maximize"]
+) -> None:
     with stock_optuna(tmp_path / "hpo.db") as storage:
-        study = optuna.create_study(study_name="iris", storage=storage)
+        study = optuna.create_study(study_name="iris", storage=storage, direction=direction)
         study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
     ran = hpo("search", "iris", *QUICK)
     assert ran.code == 2

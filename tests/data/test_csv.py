@@ -266,6 +266,10 @@ TARGETS = {
         ["1", "1e200"],
         "is 1e+200 in line 3; numbers beyond ±1e+150 cannot be squared: correct or rescale it",
     ),
+    "too low": (
+        ["1", "-1e200"],
+        "is -1e+200 in line 3; numbers beyond ±1e+150 cannot be squared: correct or rescale it",
+    ),
 }
 
 
@@ -281,10 +285,10 @@ def test_an_infinite_target(write: Write) -> None:
 
 
 def test_columns_that_teach_nothing_are_reported(write: Write) -> None:
-    dataset = load(write("e,c,k,a,b,y\n,5,t,1,1,1\nNA,5,t,2,2,2\n"), target="y")
+    dataset = load(write("e,c,d,k,a,b,y\n,5,5,t,1,1,1\nNA,5,5,t,2,2,2\n"), target="y")
     assert dataset.warnings == (
         "columns without any value, left out: e",
-        "columns with one value in every row, left out: c, k",
+        "columns with one value in every row, left out: c, d, k",
         "columns that repeat another, kept: b = a",
     )
 

@@ -150,6 +150,12 @@ def test_the_largest_and_the_smallest_numbers() -> None:
         np.testing.assert_allclose(encoded(of_numbers(values * scale)), encoded(of_numbers(values)))
 
 
+def test_numbers_whose_deviation_vanishes_are_constant() -> None:
+    tiny = np.array([[0.0], [0.0], [0.0], [5e-324]])
+    with pytest.raises(DataError, match="constant or empty"):
+        encoded(of_numbers(tiny))
+
+
 def test_wild_cells_are_clipped() -> None:
     table = of_numbers([[0], [1], [0], [1], [1e300], [-np.inf]])
     found = Encoding.fit(table, np.arange(4)).transform(table)
@@ -202,9 +208,9 @@ def test_rare_categories_share_one_output() -> None:
 def test_pixels_share_mean_and_deviation(dtype: type) -> None:
     images: NDArray[Any] = np.random.default_rng(0).integers(0, 256, (30, 12)).astype(dtype)
     images[:, 0] = 0
-    images[29, 0] = 255
+    images[0, 0] = 255
     table = dataclasses.replace(of_numbers(images, dtype), image_shape=(3, 4))
-    train = np.arange(29)
+    train = np.arange(1, 30)
     encoding = Encoding.fit(table, train)
     training = images[train].astype(np.float64)
     expected = (images - training.mean()) / training.std()
@@ -262,6 +268,12 @@ def test_other_columns_are_refused() -> None:
     swapped = dataclasses.replace(table, numeric_names=("b", "a", "c", "d", "e"))
     with pytest.raises(DataError, match=r"their order or the shape of the images is another$"):
         encoding.transform(swapped)
+    tall, wide = (
+        dataclasses.replace(of_numbers([[0, 1], [2, 3]]), image_shape=shape)
+        for shape in ((2, 1), (1, 2))
+    )
+    with pytest.raises(DataError, match=r"their order or the shape of the images is another$"):
+        Encoding.fit(tall, everything(tall)).transform(wide)
     colours, sizes = of_texts(["x", "y"], "x0"), of_numbers([[1], [2]])
     with pytest.raises(DataError, match=r"texts now, numbers then: x0$"):
         Encoding.fit(sizes, everything(sizes)).transform(colours)

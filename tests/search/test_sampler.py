@@ -247,9 +247,11 @@ def test_a_pickled_sampler_carries_no_storage() -> None:
     assert b"Storage" not in pickle.dumps(study.sampler)
 
 
-def test_one_sampler_may_serve_two_studies_in_turn() -> None:
+@pytest.mark.parametrize("shared", [False, True])
+def test_one_sampler_may_serve_two_studies_in_turn(shared: bool) -> None:
     def run(samplers: list[NarrowingSampler]) -> list[list[dict[str, Any]]]:
-        studies = [optuna.create_study(sampler=sampler) for sampler in samplers]
+        storage = InMemoryStorage() if shared else None
+        studies = [optuna.create_study(storage=storage, sampler=sampler) for sampler in samplers]
         for _ in range(20):
             studies[0].optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
             studies[1].optimize(lambda trial: -trial.suggest_float("x", 0, 1), n_trials=1)
@@ -259,6 +261,23 @@ def test_one_sampler_may_serve_two_studies_in_turn() -> None:
     apart = run([copy.copy(sampler), copy.copy(sampler)])
     assert run([sampler, sampler]) == apart
     assert apart[0] != apart[1]
+
+
+def test_a_name_may_have_another_distribution_in_another_trial() -> None:
+    study = optuna.create_study(sampler=NarrowingSampler(2, 6, seed=0, explore=0.0))
+    ranges = [(0.0, 1.0), (10.0, 20.0)]
+    for number in range(12):
+        low, high = ranges[number % 2]
+        trial = study.ask()
+        x = trial.suggest_float("x", low, high)
+        assert low <= x <= high
+        study.tell(trial, x)
+    settings = NarrowingSettings(0, 6, 2, explore=0.0)
+    told = [FinishedTrial(t.number, t.values[0], t.params) for t in study.trials[:6]]
+    for number in range(6, 12):
+        low, high = ranges[number % 2]
+        space: dict[str, BaseDistribution] = {"x": FloatDistribution(low, high)}
+        assert [study.trials[number].params] == propose(space, told, settings, [number])
 
 
 # ------------------------------------------------------------------ the stored settings
