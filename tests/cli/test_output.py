@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from hpo.cli.output import result
 from hpo.summary import Summary
 from storage.records import Look, TrialRecord
@@ -74,3 +76,8 @@ def test_sealed_rows() -> None:
 
 def test_words_in_colons_are_no_pictures() -> None:
     assert shown(study=":on:")[0].startswith(":on:: classification")
+
+
+def test_a_narrow_terminal_cuts_no_number_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    assert shown()[3] == "    1       4  1.0e-04..1.0e-02         0.750"

@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import sys
+from types import SimpleNamespace
 
 import cloudpickle
 import numpy as np
@@ -86,6 +87,23 @@ def test_each_trial_starts_from_its_seed_and_number() -> None:
     outcomes = train_slots(task, [Slot(0, params), Slot(1, params)])
     outcomes += train_slots(dataclasses.replace(task, seed=1), [Slot(0, params)])
     assert len({each.params.tobytes() for each in outcomes if each.params is not None}) == 3
+
+
+def test_each_trial_decays_as_its_parameter_says() -> None:
+    task = problem("iris", epochs=1)
+    weights = []
+    for decay in (0.0, 10.0):
+        (outcome,) = train_slots(task, [Slot(0, {"learning_rate": 1e-2, "weight_decay": decay})])
+        assert outcome.params is not None
+        weights.append(outcome.params[: task.architecture.n_weights])
+    # Three steps, each of which takes a tenth off.
+    assert np.linalg.norm(weights[1]) < 0.8 * np.linalg.norm(weights[0])
+
+
+def test_the_time_of_a_stack_is_shared_by_its_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(perf_counter=iter([10.0, 16.0]).__next__)
+    monkeypatch.setattr(evaluation, "time", clock)
+    assert [each.seconds for each in train_slots(problem(epochs=1), slots(3))] == [2.0] * 3
 
 
 def test_no_two_purposes_share_a_stream() -> None:

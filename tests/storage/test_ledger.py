@@ -73,12 +73,17 @@ def test_a_look_that_fails_counts_and_is_completed(
 
 def test_looks_are_counted_per_experiment(rounds: RoundStorage) -> None:
     first, second = experiment(rounds), experiment(rounds)
+    scores = iter([0.0, 1.0, 2.0, 3.0, 4.0])
     for uid, model in ((first, "a"), (second, "a"), (first, "b"), (second, "c"), (first, "c")):
-        look(rounds, uid, model, lambda: 1.0)
+        look(rounds, uid, model, lambda: next(scores))
     with rounds.reading() as connection:
         found = {uid: ledger.looks(connection, uid) for uid in (first, second, "none")}
-    assert [(each.order, each.model) for each in found[first]] == [(1, "a"), (2, "b"), (3, "c")]
-    assert [(each.order, each.model) for each in found[second]] == [(1, "a"), (2, "c")]
+    seen = {
+        uid: [(each.order, each.model, each.score) for each in looks]
+        for uid, looks in found.items()
+    }
+    assert seen[first] == [(1, "a", 0.0), (2, "b", 2.0), (3, "c", 4.0)]
+    assert seen[second] == [(1, "a", 1.0), (2, "c", 3.0)]
     assert found["none"] == []
 
 
