@@ -20,7 +20,7 @@ from hpo.nn.architecture import Architecture, Floats
 from hpo.nn.losses import LOSSES
 from hpo.nn.network import predict
 
-FORMAT = "hpo.network.1"
+FORMAT = "hpo.network.2"
 
 
 class DamagedModelError(Exception):
@@ -89,7 +89,8 @@ class Network:
 def _check(network: Network) -> None:
     """Refuse parts that do not fit together, before anything is computed with them."""
     architecture, params = network.architecture, network.params
-    known = architecture.activation in ACTIVATIONS and architecture.loss in LOSSES
+    losses = {head.loss for head in architecture.heads}
+    known = architecture.activation in ACTIVATIONS and losses <= set(LOSSES)
     ends = (network.encoding.n_outputs, network.target.n_outputs)
     if not known or (architecture.n_inputs, architecture.n_outputs) != ends:
         raise ValueError("its architecture does not fit its encodings")

@@ -14,8 +14,8 @@ from hpo.data.metrics import Metric, find_metric
 from hpo.data.splitting import Split, split_rows
 from hpo.data.table import Dataset
 from hpo.data.target_encoding import TargetEncoding
-from hpo.nn.architecture import Architecture
-from hpo.nn.training import Rows, TrainingSettings
+from hpo.nn.architecture import Architecture, Head
+from hpo.nn.members import Rows, TrainingSettings
 from hpo.persistence import Network
 from hpo.search.evaluation import Problem, row_order
 from hpo.settings import Settings, batch_size_for
@@ -86,8 +86,7 @@ def prepare(dataset: Dataset, settings: Settings) -> Prepared:
     architecture = Architecture(
         n_inputs=encoding.n_outputs,
         hidden=settings.hidden,
-        n_outputs=target.n_outputs,
-        loss="cross_entropy" if classification else "squared_error",
+        heads=(Head(target.n_outputs, "cross_entropy" if classification else "squared_error"),),
     )
     problem = Problem(
         architecture=architecture,
@@ -133,7 +132,8 @@ def _training_settings(settings: Settings, n_rows: int) -> TrainingSettings:
 def _rows(
     dataset: Dataset, rows: NDArray[np.int64], encoding: Encoding, target: TargetEncoding
 ) -> Rows:
-    return Rows(encoding.transform(dataset.features, rows), target.transform(dataset.target, rows))
+    X, encoded = encoding.transform(dataset.features, rows), target.transform(dataset.target, rows)
+    return Rows(X, (encoded,))
 
 
 def _class_warnings(

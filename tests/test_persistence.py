@@ -7,11 +7,13 @@ import io
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from hpo.data.loading import load
+from hpo.nn.architecture import BatchNorm
 from hpo.persistence import DamagedModelError, Network
 from hpo.preparation import Prepared, prepare
 from hpo.search.evaluation import Slot, train_slots
@@ -64,6 +66,45 @@ def rewritten(network: Network, **changes: object) -> bytes:
     return json.dumps(json.loads(network.to_bytes()[1]) | changes).encode()
 
 
+def with_head(record: dict[str, Any], **changes: object) -> dict[str, Any]:
+    """The architecture of a stored network with another head."""
+    architecture: dict[str, Any] = record["architecture"]
+    (head,) = architecture["heads"]
+    return architecture | {"heads": [head | changes]}
+
+
+def test_the_format_is_what_readers_expect(network: Network) -> None:
+    record = json.loads(network.to_bytes()[1])
+    task = network.target.task
+    assert record["format"] == "hpo.network.2"
+    assert record["architecture"] == {
+        "n_inputs": network.encoding.n_outputs,
+        "hidden": [8],
+        "heads": [
+            {
+                "n_outputs": 3 if task == "classification" else 1,
+                "loss": "cross_entropy" if task == "classification" else "squared_error",
+                "weight": 1.0,
+            }
+        ],
+        "activation": "relu",
+        "batch_norm": "none",
+    }
+
+
+@pytest.mark.parametrize("batch_norm", ["before", "after"])
+def test_normalised_networks_of_any_activation_come_back(
+    network: Network, prepared: Prepared, batch_norm: BatchNorm
+) -> None:
+    shape = dataclasses.replace(network.architecture, activation="gelu", batch_norm=batch_norm)
+    params = np.random.default_rng(0).random(shape.n_params, np.float32)
+    other = dataclasses.replace(network, architecture=shape, params=params)
+    again = Network.from_bytes(*other.to_bytes())
+    assert again.architecture == shape
+    table = prepared.sealed.dataset.features
+    assert again.predict(table).tobytes() == other.predict(table).tobytes()
+
+
 def test_damaged_documents_are_refused(network: Network) -> None:
     arrays, document = network.to_bytes()
     record = json.loads(document)
@@ -73,12 +114,17 @@ def test_damaged_documents_are_refused(network: Network) -> None:
         b"[]",
         b"{}",
         document[:-1],
+        rewritten(network, format="hpo.network.1"),
         rewritten(network, format="hpo.network.9"),
         rewritten(network, architecture=wider),
         rewritten(network, architecture={"hidden": [8]}),
         rewritten(network, architecture=record["architecture"] | {"n_inputs": 3}),
         rewritten(network, architecture=record["architecture"] | {"activation": "os.system"}),
-        rewritten(network, architecture=record["architecture"] | {"loss": "os.system"}),
+        rewritten(network, architecture=record["architecture"] | {"batch_norm": "os.system"}),
+        rewritten(network, architecture=record["architecture"] | {"heads": []}),
+        rewritten(network, architecture=with_head(record, loss="os.system")),
+        rewritten(network, architecture=with_head(record, weight=0)),
+        rewritten(network, architecture=with_head(record, n_outputs=99)),
         rewritten(network, encoding={}),
         b"[" * 100_000,
     ):
@@ -110,7 +156,9 @@ def test_nothing_is_unpickled(network: Network, tmp_path: Path) -> None:
 
 def test_an_output_more_than_the_target_has_is_refused(network: Network) -> None:
     """Also when the parameters would fit."""
-    wider = dataclasses.replace(network.architecture, n_outputs=network.target.n_outputs + 1)
+    (head,) = network.architecture.heads
+    heads = (dataclasses.replace(head, n_outputs=network.target.n_outputs + 1),)
+    wider = dataclasses.replace(network.architecture, heads=heads)
     file = io.BytesIO()
     np.savez(file, params=np.zeros(wider.n_params, np.float32))
     with pytest.raises(DamagedModelError, match="does not fit its encodings"):

@@ -13,6 +13,7 @@ from hpo.data.errors import DataError
 from hpo.data.loading import load
 from hpo.data.splitting import split_rows
 from hpo.data.table import Dataset
+from hpo.nn.architecture import Head
 from hpo.preparation import Prepared, prepare
 from hpo.search.evaluation import row_order
 from hpo.search.space import SearchSpace
@@ -44,7 +45,7 @@ def essence(prepared: Prepared) -> tuple[Any, ...]:
         prepared.encoding.to_json(),
         problem.target.to_json(),
         problem.training.X.tobytes(),
-        problem.training.target.tobytes(),
+        problem.training.targets[0].tobytes(),
     )
 
 
@@ -66,10 +67,9 @@ def test_test_rows_stay_out_of_the_problem() -> None:
     split, _ = split_rows(dataset.features.n_rows, None, seed=0)
     before = prepare(dataset, settings("regression"))
     after = prepare(changed(dataset, split.test), settings("regression"))
+    assert np.array_equal(before.problem.validation.X, after.problem.validation.X)
     for one, other in zip(
-        dataclasses.astuple(before.problem.validation),
-        dataclasses.astuple(after.problem.validation),
-        strict=True,
+        before.problem.validation.targets, after.problem.validation.targets, strict=True
     ):
         assert np.array_equal(one, other)
     assert np.array_equal(before.sealed.rows, split.test)
@@ -86,7 +86,7 @@ def test_rows_are_encoded_as_scikit_learn_would() -> None:
         found = getattr(prepared.problem, part)
         expected = scaler.transform(dataset.features.numeric[rows])
         np.testing.assert_allclose(found.X, expected, rtol=1e-5, atol=1e-6)
-        assert np.array_equal(found.target, classes[rows])
+        assert np.array_equal(found.targets[0], classes[rows])
         assert np.array_equal(getattr(prepared.problem, f"{part}_target"), classes[rows])
     assert prepared.split_digest == split.digest()
 
@@ -97,14 +97,15 @@ def test_targets_are_standardised_and_metrics_in_the_units_of_the_user() -> None
     split, _ = split_rows(dataset.features.n_rows, None, seed=0)
     train = dataset.target.values[split.train]
     expected = (train - train.mean()) / train.std()
-    np.testing.assert_allclose(problem.training.target[:, 0], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(problem.training.targets[0][:, 0], expected, rtol=1e-5, atol=1e-6)
     assert np.array_equal(problem.training_target, train)
     assert np.array_equal(problem.validation_target, dataset.target.values[split.validation])
 
 
 def test_classes_keep_their_shares() -> None:
     prepared = prepare(load("iris"), settings())
-    for target in (prepared.problem.training.target, prepared.problem.validation.target):
+    for part in (prepared.problem.training, prepared.problem.validation):
+        (target,) = part.targets
         assert len(set(np.bincount(target).tolist())) == 1
 
 
@@ -112,7 +113,7 @@ def test_settings_reach_the_training() -> None:
     asked = settings(seed=9, hidden=(5, 3), optimizer="sgd", epochs=17, batch_size=11, patience=4)
     problem = prepare(load("iris"), asked).problem
     assert problem.architecture.sizes == (4, 5, 3, 3)
-    assert problem.architecture.loss == "cross_entropy"
+    assert problem.architecture.heads == (Head(3, "cross_entropy"),)
     training = problem.settings
     assert (training.optimizer, training.epochs, training.batch_size) == ("sgd", 17, 11)
     assert (training.patience, training.row_order) == (4, row_order(9))

@@ -2,34 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpo.nn.architecture import Architecture
+from hpo.nn.architecture import Architecture, Floats
+from hpo.nn.names import find
 
 RandomState = int | Sequence[int]
 """Seeds one member: whatever ``numpy.random.SeedSequence`` takes as entropy."""
 
+Weights = NDArray[np.float32]
+Initializer = Callable[[np.random.Generator, int, int], Weights]
+"""Generator, inputs, outputs -> weights (inputs, outputs)."""
 
-def he_normal(rng: np.random.Generator, inputs: int, outputs: int) -> NDArray[np.float32]:
-    """Weights (inputs, outputs) with variance 2 / inputs, for ReLU (He et al. 2015, eq. 10)."""
+
+def _zeros(_rng: np.random.Generator, inputs: int, outputs: int) -> Weights:
+    """All 0: the units of a layer stay equal for ever, which is what it is there to show."""
+    return np.zeros((inputs, outputs), dtype=np.float32)
+
+
+def _normal(rng: np.random.Generator, inputs: int, outputs: int, deviation: float) -> Weights:
     weights = rng.standard_normal((inputs, outputs), dtype=np.float32)
-    weights *= np.float32(np.sqrt(2.0 / inputs))
+    weights *= np.float32(deviation)
     return weights
 
 
-def initial_params(
-    architecture: Architecture, random_states: Sequence[RandomState]
-) -> NDArray[np.float32]:
-    """He-normal weights and zero biases, shape (members, n_params).
+def _uniform(rng: np.random.Generator, inputs: int, outputs: int, deviation: float) -> Weights:
+    # A uniform distribution on (-a, a) has the deviation a / sqrt(3).
+    weights = rng.random((inputs, outputs), dtype=np.float32)
+    weights -= np.float32(0.5)
+    weights *= np.float32(2 * np.sqrt(3) * deviation)
+    return weights
 
-    A member's values depend on its own entry of ``random_states`` alone, never on its place.
+
+def _scaled(
+    rng: np.random.Generator,
+    inputs: int,
+    outputs: int,
+    *,
+    draw: Callable[[np.random.Generator, int, int, float], Weights],
+    gain: float,
+    outputs_count: bool = False,
+) -> Weights:
+    """Variance ``gain / inputs``, or ``gain / mean of inputs and outputs``."""
+    fan = (inputs + outputs) / 2 if outputs_count else inputs
+    return draw(rng, inputs, outputs, float(np.sqrt(gain / fan)))
+
+
+def _orthogonal(rng: np.random.Generator, inputs: int, outputs: int) -> Weights:
+    """Orthonormal rows or columns (Saxe et al. 2014), from the QR decomposition of a normal."""
+    shape = (max(inputs, outputs), min(inputs, outputs))
+    q, r = np.linalg.qr(rng.standard_normal(shape))
+    q = q * np.sign(np.diag(r))  # which makes it uniform over the orthogonal matrices
+    return np.ascontiguousarray(q if inputs >= outputs else q.T, dtype=np.float32)
+
+
+INITIALIZERS: dict[str, Initializer] = {
+    "zeros": _zeros,
+    "normal": partial(_normal, deviation=0.01),
+    # Glorot & Bengio 2010, equations 12 and 16.
+    "xavier_normal": partial(_scaled, draw=_normal, gain=1, outputs_count=True),
+    "xavier_uniform": partial(_scaled, draw=_uniform, gain=1, outputs_count=True),
+    # The form that counts the inputs only, and LeCun et al. 1998, section 4.6, which is the same.
+    "xavier_inputs": partial(_scaled, draw=_normal, gain=1),
+    "lecun_normal": partial(_scaled, draw=_normal, gain=1),
+    "lecun_uniform": partial(_scaled, draw=_uniform, gain=1),
+    # He et al. 2015, equation 10.
+    "he_normal": partial(_scaled, draw=_normal, gain=2),
+    "he_uniform": partial(_scaled, draw=_uniform, gain=2),
+    "orthogonal": _orthogonal,
+}
+
+
+def find_initializer(name: str) -> Initializer:
+    """An initializer by its name; ``normal:0.05`` is a normal with that deviation."""
+    kind, colon, deviation = name.partition(":")
+    if colon and kind == "normal":
+        try:
+            value = float(deviation)
+        except ValueError:
+            value = -1.0
+        if not (0 < value < np.inf):
+            raise ValueError(f"normal:DEVIATION needs a number above 0, got {name!r}")
+        return partial(_normal, deviation=value)
+    return find(INITIALIZERS, name, "initializer")
+
+
+def initial_params(
+    architecture: Architecture,
+    random_states: Sequence[RandomState],
+    initializers: str | Sequence[str] = "he_normal",
+) -> Weights:
+    """Weights by ``initializers`` (one for all or one for each member), shape (members, n_params).
+
+    Biases are 0; normalisation starts with scale 1, shift 0, mean 0 and variance 1. A member's
+    values depend on its own entries alone, never on its place.
     """
+    if isinstance(initializers, str):
+        initializers = [initializers] * len(random_states)
+    if len(initializers) != len(random_states):
+        raise ValueError(f"{len(initializers)} initializers for {len(random_states)} members")
     flat = np.zeros((len(random_states), architecture.n_params), dtype=np.float32)
-    for member, state in enumerate(random_states):
+    for member, (state, name) in enumerate(zip(random_states, initializers, strict=True)):
         rng = np.random.default_rng(np.random.SeedSequence(state))
-        for layer in architecture.layers(flat[member : member + 1]):
-            layer.weights[0] = he_normal(rng, *layer.weights.shape[1:])
+        _inplace_initialize(architecture, flat[member : member + 1], find_initializer(name), rng)
     return flat
+
+
+def _inplace_initialize(
+    architecture: Architecture, flat: Floats, initializer: Initializer, rng: np.random.Generator
+) -> None:
+    for layer in architecture.layers(flat):
+        layer.weights[0] = initializer(rng, *layer.weights.shape[1:])
+        layer.scale[...] = 1
+    for moving in architecture.moving(flat):
+        moving.variance[...] = 1

@@ -28,9 +28,14 @@ class Best:
         members = params.shape[0]
         return cls(np.full(members, np.inf), np.full(members, -1), params.copy())
 
-    def observe(self, epoch: int, loss: NDArray[np.float64], params: Floats) -> Self:
-        """The state after ``epoch``; the snapshot's buffer is handed on and overwritten."""
-        better = loss < self.loss
+    def observe(
+        self, epoch: int, loss: NDArray[np.float64], params: Floats, min_delta: float = 0.0
+    ) -> Self:
+        """The state after ``epoch``; the snapshot's buffer is handed on and overwritten.
+
+        An epoch is better if its loss is lower than the best one by more than ``min_delta``.
+        """
+        better = loss < self.loss - min_delta
         self.params[better] = params[better]
         return type(self)(
             np.where(better, loss, self.loss), np.where(better, epoch, self.epoch), self.params

@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from hpo.data.metrics import Metric
 from hpo.data.target_encoding import TargetEncoding
 from hpo.nn.architecture import Architecture, Floats
-from hpo.nn.losses import Target
+from hpo.nn.measuring import Targets
+from hpo.nn.members import Members, Rows, TrainingSettings
 from hpo.nn.network import PREDICTION_ROWS, predict
-from hpo.nn.training import Members, Rows, Trained, TrainingSettings, train
+from hpo.nn.training import Trained, train
 from hpo.search import streams
 
 STACK_BYTES = 1 << 28
@@ -75,8 +76,9 @@ class Problem:
             return prediction
         return self.target.inverse(prediction)
 
-    def row_loss(self, prediction: Floats, target: Target) -> Floats:
-        """The metric's loss of each row; ``target`` as encoded."""
+    def row_loss(self, prediction: Floats, targets: Targets) -> Floats:
+        """The metric's loss of each row; the one target as encoded."""
+        (target,) = targets
         if self.target.task == "classification":
             return self.metric.loss_of_rows(prediction, target)
         units = self.target.inverse(target)[:, 0]
@@ -124,9 +126,9 @@ def train_slots(problem: Problem, slots: Sequence[Slot]) -> list[Outcome]:
     """Train the slots as one stack and score each member."""
     start = time.perf_counter()
     members = Members(
-        learning_rate=np.array([slot.params["learning_rate"] for slot in slots]),
-        weight_decay=np.array([slot.params["weight_decay"] for slot in slots]),
         random_state=tuple((problem.seed, streams.MEMBER, slot.number) for slot in slots),
+        learning_rate=[slot.params["learning_rate"] for slot in slots],
+        weight_decay=[slot.params["weight_decay"] for slot in slots],
     )
     training, validation = _plain(problem.training), _plain(problem.validation)
     trained = train(
@@ -141,7 +143,7 @@ def train_slots(problem: Problem, slots: Sequence[Slot]) -> list[Outcome]:
 
 def _plain(rows: Rows) -> Rows:
     """The same memory as plain arrays; workers get large arrays as memory-mapped ones."""
-    return Rows(np.asarray(rows.X), np.asarray(rows.target))
+    return Rows(np.asarray(rows.X), tuple(map(np.asarray, rows.targets)))
 
 
 def _outcome(

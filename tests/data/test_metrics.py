@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from hpo.data.metrics import METRICS, default_metric, find_metric
+from hpo.data.metrics import METRICS, default_metric, find_metric, zero_one
 
 ORACLES: dict[str, Any] = {
     "accuracy": lambda p, y, w: sk.accuracy_score(y, p.argmax(axis=1), sample_weight=w),
@@ -96,6 +97,47 @@ def test_one_prediction_that_is_not_finite_spoils_its_member_only(name: str, wro
 def test_huge_predictions_do_not_warn(name: str) -> None:
     prediction, target = sample(name, 0)
     assert not (METRICS[name](prediction * 1e200, target) > 1).any()
+
+
+@given(
+    members=st.integers(1, 4),
+    rows=st.integers(0, 9),
+    classes=st.sampled_from([1, 2, 3, 10, 255, 256, 257, 300]),
+    levels=st.sampled_from([1, 2, 5, 10**6]),
+    layout=st.sampled_from(list(permutations(range(3)))),
+    kind=st.sampled_from([np.float32, np.float64]),
+    of_classes=st.sampled_from([np.int64, np.uint8, np.int16]),
+    seed=st.integers(0, 99),
+)
+def test_errors_are_those_of_argmax(
+    members: int,
+    rows: int,
+    classes: int,
+    levels: int,
+    layout: tuple[int, ...],
+    kind: Any,
+    of_classes: Any,
+    seed: int,
+) -> None:
+    """Of equal probabilities, which few levels make, the first counts; in any order of memory."""
+    rng = np.random.default_rng(seed)
+    plain = rng.integers(levels, size=(members, rows, classes)).astype(kind) / levels
+    target = rng.integers(min(classes, 256 if of_classes is np.uint8 else 300), size=rows)
+    laid_out = np.ascontiguousarray(plain.transpose(layout)).transpose(np.argsort(layout))
+    found = zero_one(laid_out, target.astype(of_classes))
+    assert found.dtype == np.float64
+    assert found.shape == (members, rows)
+    assert found.tolist() == (plain.argmax(axis=-1) != target).tolist()
+    assert np.array_equal(laid_out, plain)
+
+
+def test_errors_where_all_classes_are_equal() -> None:
+    """As many ties as a byte can count, and more; only the first class is right."""
+    for classes in (2, 255, 256, 257, 512, 1000):
+        prediction = np.full((2, classes, classes), 1 / classes, np.float32)
+        errors = zero_one(prediction, np.arange(classes))
+        assert errors.sum(axis=1).tolist() == [classes - 1] * 2
+        assert not errors[:, 0].any()
 
 
 def test_single_precision_is_clipped_as_in_scikit_learn() -> None:

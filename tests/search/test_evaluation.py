@@ -95,7 +95,11 @@ def test_each_trial_decays_as_its_parameter_says() -> None:
     for decay in (0.0, 10.0):
         (outcome,) = train_slots(task, [Slot(0, {"learning_rate": 1e-2, "weight_decay": decay})])
         assert outcome.params is not None
-        weights.append(outcome.params[: task.architecture.n_weights])
+        weights.append(
+            np.concatenate(
+                [each.weights.ravel() for each in task.architecture.layers(outcome.params[None])]
+            )
+        )
     # Three steps, each of which takes a tenth off.
     assert np.linalg.norm(weights[1]) < 0.8 * np.linalg.norm(weights[0])
 
