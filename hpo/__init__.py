@@ -6,12 +6,29 @@ from typing import TYPE_CHECKING, Any
 from hpo._version import __version__
 
 if TYPE_CHECKING:
+    from hpo.estimators import MLPClassifier, MLPMultiTask, MLPRegressor
+    from hpo.nn.gradients import gradient_check
     from hpo.search.sampler import NarrowingSampler
     from hpo.search.space import SearchSpace
 
-__all__ = ["NarrowingSampler", "SearchSpace", "__version__"]
+__all__ = [
+    "MLPClassifier",
+    "MLPMultiTask",
+    "MLPRegressor",
+    "NarrowingSampler",
+    "SearchSpace",
+    "__version__",
+    "gradient_check",
+]
 
-_HOMES = {"NarrowingSampler": "hpo.search.sampler", "SearchSpace": "hpo.search.space"}
+_HOMES = {
+    "MLPClassifier": "hpo.estimators",
+    "MLPMultiTask": "hpo.estimators",
+    "MLPRegressor": "hpo.estimators",
+    "NarrowingSampler": "hpo.search.sampler",
+    "SearchSpace": "hpo.search.space",
+    "gradient_check": "hpo.nn.gradients",
+}
 
 
 def __getattr__(name: str) -> Any:
