@@ -33,7 +33,7 @@ def test_a_signal_has_its_code_and_one_line(
         assert time.monotonic() < deadline, "it never began to train"
         time.sleep(0.01)
     process.send_signal(sent)
-    ran = finish(process)
+    ran = finish(process, seconds=60)
     assert (ran.code, ran.out) == (code, "")
     # Click ends the line in which a terminal shows ^C.
     assert ran.err.strip() == f"hpo: {word}; the same command goes on from here"
