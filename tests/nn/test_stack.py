@@ -654,7 +654,7 @@ def test_any_member_equals_itself_in_any_stack(
 
 @pytest.mark.slow
 @given(case=cases(), size=st.integers(2, 70), where=st.floats(0, 1), part=st.integers(1, 70))
-@settings(max_examples=5000)
+@settings(max_examples=1500)
 def test_thousands_of_members_equal_themselves(
     case: Case, size: int, where: float, part: int
 ) -> None:
