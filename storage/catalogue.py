@@ -11,11 +11,13 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from storage import schema
-from storage.records import ExperimentRecord, Result, RoundRecord
+from storage import bulk, schema
+from storage.records import ExperimentRecord, Kept, Result, RoundRecord
 
 _JSON_FIELDS = ("fingerprint", "settings", "preparation", "versions")
 _FLOAT32 = np.dtype("<f4")
+_MOST_NUMBERS = 500
+"""A statement takes a limited number of variables."""
 
 
 def save_experiment(connection: Connection, record: ExperimentRecord) -> None:
@@ -58,20 +60,26 @@ def load_rounds(connection: Connection, uid: str) -> list[RoundRecord]:
 
 def save_arrays(connection: Connection, uid: str, results: Sequence[Result]) -> None:
     """Enter the curves of every result, and the validation predictions of those that have any."""
-    key = [{"experiment": uid, "number": result.number} for result in results]
-    curves = [
-        key[i] | {"names": json.dumps(result.curve_names), "data": _bytes(result.curves)}
-        for i, result in enumerate(results)
-        if result.curve_names
-    ]
-    predictions = [
-        key[i] | {"outputs": result.prediction.shape[1], "data": _bytes(result.prediction)}
-        for i, result in enumerate(results)
-        if result.prediction is not None
-    ]
-    for table, rows in ((schema.curves, curves), (schema.predictions, predictions)):
-        if rows:
-            connection.execute(table.insert(), rows)
+    bulk.insert(
+        connection,
+        schema.curves,
+        ("experiment", "number", "names", "data"),
+        (
+            (uid, each.number, json.dumps(each.curve_names), _bytes(each.curves))
+            for each in results
+            if each.curve_names
+        ),
+    )
+    bulk.insert(
+        connection,
+        schema.predictions,
+        ("experiment", "number", "outputs", "data"),
+        (
+            (uid, each.number, each.prediction.shape[1], _bytes(each.prediction))
+            for each in results
+            if each.prediction is not None
+        ),
+    )
 
 
 def load_curves(connection: Connection, uid: str, number: int) -> dict[str, NDArray[np.float32]]:
@@ -91,30 +99,32 @@ def load_predictions(
 ) -> dict[int, NDArray[np.float32]]:
     """Validation predictions of trials, number -> (rows, outputs)."""
     table = schema.predictions
-    query = sa.select(table.c.number, table.c.outputs, table.c.data).where(
-        table.c.experiment == uid, table.c.number.in_(numbers)
-    )
-    return {
-        number: np.frombuffer(data, _FLOAT32).reshape(-1, outputs)
-        for number, outputs, data in connection.execute(query)
-    }
+    found: dict[int, NDArray[np.float32]] = {}
+    for start in range(0, len(numbers), _MOST_NUMBERS):
+        some = numbers[start : start + _MOST_NUMBERS]
+        query = sa.select(table.c.number, table.c.outputs, table.c.data).where(
+            table.c.experiment == uid, table.c.number.in_(some)
+        )
+        for number, outputs, data in connection.execute(query):
+            found[number] = np.frombuffer(data, _FLOAT32).reshape(-1, outputs)
+    return found
 
 
-def save_artifacts(connection: Connection, uid: str, digests: dict[int, str]) -> None:
-    """Enter which stored network belongs to which trial, number -> digest."""
-    if digests:
-        rows = [
-            {"experiment": uid, "number": number, "digest": digest}
-            for number, digest in digests.items()
-        ]
+def save_artifacts(connection: Connection, uid: str, kept: Sequence[Kept]) -> None:
+    """Enter which stored network belongs to which trial."""
+    if kept:
+        rows = [{"experiment": uid} | each._asdict() for each in kept]
         connection.execute(schema.artifacts.insert(), rows)
 
 
-def load_artifacts(connection: Connection, uid: str) -> dict[int, str]:
-    """Trial number -> digest, of the networks that are kept."""
+def load_artifacts(connection: Connection, uid: str) -> list[Kept]:
+    """The networks that are kept, that of the greatest value first, of equal ones the older."""
     table = schema.artifacts
-    query = sa.select(table.c.number, table.c.digest).where(table.c.experiment == uid)
-    return {row.number: row.digest for row in connection.execute(query)}
+    query = sa.select(table.c.number, table.c.digest, table.c.value)
+    rows = connection.execute(query.where(table.c.experiment == uid))
+    kept = [Kept(row.number, row.digest, row.value) for row in rows]
+    # Rows of a study that is gone were left without a value by an upgrade.
+    return sorted(kept, key=lambda each: (each.value is None, -(each.value or 0.0), each.number))
 
 
 def drop_artifacts(connection: Connection, uid: str, numbers: Sequence[int]) -> None:

@@ -5,8 +5,8 @@ class StorageError(Exception):
     """A database that is locked, full, read-only, corrupt, foreign, or of another schema."""
 
 
-class StudyBusyError(StorageError):
-    """Another search holds the study."""
+class PassingError(StorageError):
+    """What may succeed when it is tried again: a lost connection, a deadlock, a disk error."""
 
 
 class StudyGoneError(StorageError):

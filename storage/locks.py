@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from storage.engine import explained
-from storage.errors import StorageError, StudyBusyError
+from storage.causes import explained
+from storage.errors import StorageError
 
 
 @contextmanager
@@ -30,21 +29,3 @@ def file_lock(folder: Path, name: str, seconds: float) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-@contextmanager
-def study_lock(folder: Path, study: str) -> Iterator[None]:
-    """Hold the study, or raise ``StudyBusyError`` at once if another search does."""
-    # A hash, because a study's name may hold any character.
-    name = hashlib.sha256(study.encode(errors="surrogatepass")).hexdigest()[:16]
-    with ExitStack() as held:
-        try:
-            held.enter_context(file_lock(folder, name, seconds=0))
-        except StorageError as error:
-            if not isinstance(error.__cause__, Timeout):
-                raise
-            raise StudyBusyError(
-                f"another search of study {study!r} is running: wait until it ends, "
-                "or use another --study"
-            ) from error
-        yield

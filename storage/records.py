@@ -16,7 +16,11 @@ Json = Any
 
 @dataclass(frozen=True)
 class ExperimentRecord:
-    """What a study was made of. ``uid`` is 32 hexadecimal digits; ``created_at`` ISO 8601, UTC."""
+    """What a study was made of. ``uid`` is 32 hexadecimal digits; ``created_at`` ISO 8601, UTC.
+
+    ``artifacts`` is the folder or bucket of the networks, None for that beside the database;
+    ``split`` says to which part each row belongs, packed by whoever wrote it.
+    """
 
     uid: str
     created_at: str
@@ -26,6 +30,8 @@ class ExperimentRecord:
     preparation: Json
     versions: Json
     trials_per_round: int
+    artifacts: str | None = None
+    split: bytes | None = None
 
 
 class RoundRecord(NamedTuple):
@@ -67,13 +73,48 @@ class Result:
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """A trial as the study has it; ``state`` is Optuna's name, as in ``COMPLETE``."""
+    """A trial as the study has it; ``state`` is Optuna's name, as in ``COMPLETE``.
+
+    ``trial_id`` is Optuna's, by which trials are found quickly; another copy has other ones.
+    """
 
     number: int
     state: str
     value: float | None
     params: dict[str, Any]
     attributes: dict[str, Json] = field(default_factory=dict)
+    trial_id: int = field(default=0, compare=False)
+
+
+class Kept(NamedTuple):
+    """A stored network: its trial's number, its digest and the trial's value."""
+
+    number: int
+    digest: str
+    value: float | None
+
+
+class Owner(NamedTuple):
+    """A process that searches. ``place`` tells process numbers of different machines apart.
+
+    ``started`` is when the process did, in its machine's own units: numbers are used again.
+    """
+
+    uid: str
+    host: str
+    place: str
+    pid: int
+    started: str
+
+
+class Lease(NamedTuple):
+    """What an owner holds: the numbers of its trials, and the seconds since it was last heard."""
+
+    experiment: str
+    owner: Owner
+    silence: float
+    numbers: tuple[int, ...]
+    dead: bool
 
 
 class Look(NamedTuple):

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.dialects import mysql
 
 metadata = MetaData()
 
@@ -26,8 +27,13 @@ def _experiment() -> Column[str]:
     return Column("experiment", String(32), ForeignKey("hpo_experiments.uid"), primary_key=True)
 
 
+# MySQL's plain types end at 65,535 bytes.
+LONG_TEXT = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+LONG_BYTES = LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
+
+
 def _text(name: str) -> Column[str]:
-    return Column(name, Text, nullable=False)
+    return Column(name, LONG_TEXT, nullable=False)
 
 
 experiments = Table(
@@ -43,6 +49,8 @@ experiments = Table(
     ),  # split, encodings and architecture, all that a network needs for new rows
     _text("versions"),
     Column("trials_per_round", Integer, nullable=False),
+    Column("artifacts", LONG_TEXT),  # a folder or bucket; empty for that beside the database
+    Column("split", LONG_BYTES),  # the part of each row
 )
 
 rounds = Table(
@@ -60,7 +68,7 @@ curves = Table(
     _experiment(),
     Column("number", Integer, primary_key=True, autoincrement=False),
     _text("names"),  # JSON list; one row of the array each
-    Column("data", LargeBinary, nullable=False),  # float32, little-endian, (names, epochs)
+    Column("data", LONG_BYTES, nullable=False),  # float32, little-endian, (names, epochs)
 )
 
 predictions = Table(
@@ -69,7 +77,7 @@ predictions = Table(
     _experiment(),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("outputs", Integer, nullable=False),
-    Column("data", LargeBinary, nullable=False),  # float32, little-endian, (rows, outputs)
+    Column("data", LONG_BYTES, nullable=False),  # float32, little-endian, (rows, outputs)
 )
 
 artifacts = Table(
@@ -78,6 +86,28 @@ artifacts = Table(
     _experiment(),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("digest", String(64), nullable=False, index=True),
+    Column("value", Float(53)),  # the trial's, so that the best are found without the trials
+)
+
+owners = Table(
+    "hpo_owners",
+    metadata,
+    Column("uid", String(32), primary_key=True),
+    Column("experiment", String(32), ForeignKey("hpo_experiments.uid"), nullable=False, index=True),
+    Column("host", String(255), nullable=False),
+    Column("place", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started", String(32), nullable=False),
+    Column("beat", Float(53), nullable=False),  # seconds since 1970 by the database's clock
+)
+
+claims = Table(
+    "hpo_claims",
+    metadata,
+    _experiment(),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("owner", String(32), ForeignKey("hpo_owners.uid"), nullable=False, index=True),
+    Column("trial_id", Integer, nullable=False),  # Optuna's, by which the trial is found quickly
 )
 
 test_looks = Table(
@@ -89,5 +119,6 @@ test_looks = Table(
     _text("why"),
     _text("opened_at"),  # before the rows were read
     Column("score", Float(53)),  # empty if the process died between the look and its result
+    Column("owner", String(32)),  # who reads the rows, while the score is empty
     UniqueConstraint("experiment", "model"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import settings
 
 from hpo.cli.app import run
 from tests.running import Hpo, Ran
+from tests.storage.databases import KINDS, Database, Shelf, fresh_database
 
 # The same examples in every run, so that a gate that was green stays green; no deadline, because
 # cores are shared.
@@ -20,7 +22,8 @@ settings.load_profile("gate")
 def hpo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Hpo:
     """Run the command in this process, in an empty folder; training stays in it too."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HPO_STORAGE", raising=False)
+    for name in ("HPO_STORAGE", "HPO_ARTIFACTS", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
 
     def command(*arguments: object) -> Ran:
         capsys.readouterr()
@@ -30,3 +33,24 @@ def hpo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return Ran(code, captured.out, captured.err)
 
     return command
+
+
+@pytest.fixture(params=KINDS)
+def bare_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database without tables, of each kind in turn; ``indirect`` parameters choose kinds."""
+    with fresh_database(request.param, tmp_path) as fresh:
+        yield fresh
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
+    """Keeps the databases for ``database``."""
+    opened = Shelf(tmp_path_factory.mktemp("shelf"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(params=KINDS)
+def database(request: pytest.FixtureRequest, tmp_path: Path, shelf: Shelf) -> Database:
+    """A database whose tables are empty, likewise."""
+    return shelf.take(request.param, tmp_path)

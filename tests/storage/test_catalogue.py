@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -14,7 +17,7 @@ from numpy.typing import NDArray
 
 from storage import catalogue
 from storage.errors import StorageError
-from storage.records import ExperimentRecord, Result, RoundRecord
+from storage.records import ExperimentRecord, Kept, Result, RoundRecord
 from storage.trials import RoundStorage
 
 examples = settings(
@@ -37,6 +40,8 @@ records = st.builds(
     preparation=documents,
     versions=documents,
     trials_per_round=st.integers(1, 2**31),
+    artifacts=st.none() | texts,
+    split=st.none() | st.binary(max_size=20),
 )
 floats = st.floats(width=32)
 
@@ -139,6 +144,26 @@ def test_curves_and_predictions(
         assert catalogue.load_predictions(connection, uid, []) == {}
 
 
+def test_more_predictions_than_a_statement_has_variables(rounds: RoundStorage, uid: str) -> None:
+    rounds.engine.dispose()
+
+    @sa.event.listens_for(rounds.engine, "connect")
+    def limit(connection: sqlite3.Connection, _record: object) -> None:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)  # as old as they come
+
+    results = [
+        Result(number, 0.5, {}, {}, prediction=np.full((1, 1), number, np.float32))
+        for number in range(1200)
+    ]
+    with rounds.transaction() as connection:
+        catalogue.save_arrays(connection, uid, results)
+    with rounds.reading() as connection:
+        found = catalogue.load_predictions(connection, uid, range(1200))
+    assert {number: prediction.item() for number, prediction in found.items()} == {
+        number: number for number in range(1200)
+    }
+
+
 def assert_same(loaded: NDArray[np.float32], saved: NDArray[np.float32]) -> None:
     assert loaded.dtype == np.float32
     assert loaded.shape == saved.shape
@@ -182,26 +207,47 @@ def digest(letter: str) -> str:
 
 def test_artifacts_of_trials(rounds: RoundStorage, uid: str) -> None:
     other = experiment(rounds)
-    kept = {0: digest("a"), 7: digest("b"), 9: digest("a")}
+    kept = [Kept(0, digest("a"), 0.5), Kept(7, digest("b"), 0.25), Kept(9, digest("a"), -1.5)]
+    theirs = [Kept(7, digest("c"), 1.0)]
     with rounds.transaction() as connection:
-        catalogue.save_artifacts(connection, uid, {})
+        catalogue.save_artifacts(connection, uid, [])
         catalogue.save_artifacts(connection, uid, kept)
-        catalogue.save_artifacts(connection, other, {7: digest("c")})
+        catalogue.save_artifacts(connection, other, theirs)
         assert catalogue.load_artifacts(connection, uid) == kept
         catalogue.drop_artifacts(connection, uid, [])
         assert catalogue.load_artifacts(connection, uid) == kept
         catalogue.drop_artifacts(connection, uid, [0, 7, 100])
-        assert catalogue.load_artifacts(connection, uid) == {9: digest("a")}
-        assert catalogue.load_artifacts(connection, other) == {7: digest("c")}
+        assert catalogue.load_artifacts(connection, uid) == [kept[2]]
+        assert catalogue.load_artifacts(connection, other) == theirs
+
+
+@examples
+@given(st.dictionaries(st.integers(0, 99), st.none() | st.sampled_from([0.5, -0.0, 0.0]) | finite))
+def test_the_best_network_comes_first_and_of_equal_ones_the_older(
+    rounds: RoundStorage, values: dict[int, float | None]
+) -> None:
+    uid = experiment(rounds)
+    with rounds.transaction() as connection:
+        rows = [Kept(number, digest("a"), value) for number, value in values.items()]
+        catalogue.save_artifacts(connection, uid, rows)
+        found = catalogue.load_artifacts(connection, uid)
+    assert {each.number: each.value for each in found} == values
+    for one, other in pairwise(found):
+        if one.value is None or other.value is None:
+            assert other.value is None
+        else:
+            assert one.value >= other.value
+        if one.value == other.value:
+            assert one.number < other.number
 
 
 def test_what_anything_refers_to_is_kept(rounds: RoundStorage, uid: str) -> None:
-    from storage import ledger
+    from storage import leases, ledger
 
-    other = experiment(rounds)
+    other, owner = experiment(rounds), leases.this_process()
     with rounds.transaction() as connection:
-        catalogue.save_artifacts(connection, other, {0: digest("a")})
-    ledger.look(rounds.transaction, uid, digest("b"), "test", lambda: 1.0)
+        catalogue.save_artifacts(connection, other, [Kept(0, digest("a"), 0.5)])
+    ledger.look(rounds.write, uid, owner, digest("b"), "test", lambda: 1.0)
     with rounds.reading() as connection:
         letters = [digest(letter) for letter in "dabc"]
         assert catalogue.unreferenced(connection, letters) == [digest("d"), digest("c")]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from storage import engine
+from storage.sqlite import connect
 from storage.trials import RoundStorage
 from tests.running import integrity
 from tests.storage.looking import schema, sql
@@ -31,12 +31,12 @@ def test_a_creation_cut_short_anywhere_is_completed(
             snapshots[key] = folder
 
     def traced(path: Path) -> sqlite3.Connection:
-        connection = engine.connect(path)
+        connection = connect(path)
         connection.set_trace_callback(snapshot)
         return connection
 
     with monkeypatch.context() as patched:
-        patched.setattr("storage.trials.connect", traced)
+        patched.setattr("storage.sqlite.connect", traced)
         RoundStorage(f"sqlite:///{tmp_path}/live/a.db").engine.dispose()
     assert len(snapshots) > 4
     for folder in snapshots.values():

@@ -19,8 +19,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from storage.engine import connect, explain, explained
+from storage import revisions
+from storage.causes import explain, explained
 from storage.errors import StorageError
+from storage.sqlite import connect, network_system
 from storage.trials import RoundStorage
 from tests.running import integrity
 from tests.storage.looking import content, open_files, schema, sql
@@ -224,12 +226,8 @@ def test_optunas_tables_of_another_version(path: Path, revision: str) -> None:
     assert message.startswith(f"{path} has Optuna's tables in version {revision}, but v3.2.0.a is")
 
 
-def test_the_installed_optuna_is_the_one_we_know(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("storage.trials.KNOWN_SCHEMA", "v9.0.0.a")
-    sql(path, "DELETE FROM alembic_version")  # Optuna writes its own again
-    assert "in version v3.2.0.a, but v9.0.0.a is needed" in refusal(path)
+def test_the_installed_optuna_is_the_one_we_know() -> None:
+    assert revisions.installed() == revisions.KNOWN
 
 
 @pytest.mark.parametrize("start", [100, 4096])
@@ -281,6 +279,87 @@ def test_a_file_of_stock_optuna_that_was_killed_in_a_commit(tmp_path: Path) -> N
     assert rounds.get_study_user_attrs(rounds.get_study_id_from_name("theirs")) == {}
     rounds.engine.dispose()
     assert integrity(tmp_path / "killed" / "hpo.db") == "ok"
+
+
+# Network file systems
+
+
+def mounted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *mounts: str) -> None:
+    """Let the system say that these are mounted, ``FOLDER KIND`` each, the first one first."""
+    lines = []
+    for number, mount in enumerate(mounts):
+        folder, _, kind = mount.rpartition(" ")
+        # A blank is written as the kernel does it; of optional fields there are any number.
+        folder = folder.replace("\\", r"\134").replace(" ", r"\040")
+        optional = ["", "shared:2 ", "shared:7 master:1 "][number % 3]
+        lines.append(f"{30 + number} 1 0:{number} / {folder} rw {optional}- {kind} none rw,x=a-b")
+    path = tmp_path / "mountinfo"
+    path.write_bytes(os.fsencode("\n".join([*lines, ""])))
+    monkeypatch.setattr("storage.sqlite.MOUNTS", path)
+
+
+@pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "fuse.sshfs"])
+def test_a_database_on_a_network_file_system_is_refused_before_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    mounted(monkeypatch, tmp_path, "/ ext4", f"{tmp_path}/net {kind}", "/proc proc")
+    (tmp_path / "net").mkdir()
+    path = tmp_path / "net" / "a.db"
+    assert refused_unchanged(path) == (
+        f"{path} lies on a network file system ({kind}), whose locks SQLite cannot rely on: "
+        "use a local disk, or PostgreSQL or MySQL for a study that machines share"
+    )
+    RoundStorage(url(tmp_path / "here.db")).engine.dispose()
+
+
+def test_a_database_that_came_to_a_network_file_system_is_left_as_it_is(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted(monkeypatch, tmp_path, "/ ext4", f"{path.parent} nfs4")
+    assert "lies on a network file system (nfs4)" in refused_unchanged(path)
+
+
+@pytest.mark.parametrize(
+    ("mounts", "kind"),
+    [
+        ([], None),
+        (["/ ext4"], None),
+        (["/ nfs4"], "nfs4"),
+        (["/ nfs4", "/data ext4"], None),
+        (["/data ext4", "/ nfs4"], None),
+        (["/ ext4", "/data nfs", "/data/a b xfs"], None),
+        (["/ ext4", "/data xfs", "/data/a b cifs"], "cifs"),
+        (["/ ext4", "/data nfs", "/data ext4"], None),
+        (["/ ext4", "/data ext4", "/data nfs"], "nfs"),
+        (["/ ext4", "/dat nfs", "/data/a nfs", "/data/a b/hpo nfs"], None),
+        (["/ ext4", "/data/a b/ü nfs"], "nfs"),
+        (["/ ext4", "/caf\udce9 nfs"], None),
+        (["/ ext4", "/data/a\\b nfs"], None),
+        (["/ ext4", "/data fuse"], None),
+    ],
+)
+def test_the_innermost_mount_decides_and_of_two_on_one_folder_the_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mounts: list[str], kind: str | None
+) -> None:
+    mounted(monkeypatch, tmp_path, *mounts)
+    assert network_system(Path("/data/a b/ü/hpo.db")) == kind
+
+
+def test_a_mount_whose_name_is_no_text_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted(monkeypatch, tmp_path, "/ ext4", os.fsdecode(b"/caf\xe9 nfs"))
+    assert network_system(Path(os.fsdecode(b"/caf\xe9/hpo.db"))) == "nfs"
+
+
+def test_without_a_list_of_mounts_every_disk_is_a_local_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.sqlite.MOUNTS", tmp_path / "none")
+    assert network_system(Path("/data/hpo.db")) is None
+    (tmp_path / "odd").write_text("\n1 2 3\nnfs - nfs\n1 2 0:3 / /data rw nfs none rw\n")
+    monkeypatch.setattr("storage.sqlite.MOUNTS", tmp_path / "odd")
+    assert network_system(Path("/data/hpo.db")) is None
 
 
 @contextmanager
@@ -373,7 +452,7 @@ def failure(call: Call, rounds: RoundStorage, study_id: int) -> str:
 
 @pytest.mark.parametrize("call", [*WRITING, with_reading])
 def test_locked_for_too_long(path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
-    monkeypatch.setattr("storage.engine.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("storage.sqlite.BUSY_SECONDS", 0.05)
     rounds = RoundStorage(url(path))
     study_id = rounds.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "study")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -398,7 +477,7 @@ def refusal_while_open(path: Path) -> str:
 def test_a_locked_table_lock_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from storage.locks import file_lock
 
-    monkeypatch.setattr("storage.trials.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("storage.sqlite.BUSY_SECONDS", 0.05)
     with (
         file_lock(path.with_suffix(".artifacts"), "tables", 0),
         pytest.raises(StorageError, match=r"another process holds .*tables\.lock"),

@@ -1,36 +1,47 @@
-"""Optuna's own tests of a storage."""
+"""Optuna's own tests of a storage, on every kind of database."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from optuna.storages._rdb import models
 from optuna.testing.pytest_storages import StorageTestCase
 
 from storage.trials import RoundStorage
+from tests.storage.databases import KINDS, fresh_database
+
+TABLES = [
+    table
+    for table in reversed(models.BaseModel.metadata.sorted_tables)
+    if table.name != "version_info"
+]
 
 
-@pytest.fixture(scope="module")
-def opened(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoundStorage]:
-    path = shutil.copy(template, tmp_path_factory.mktemp("suite"))
-    storage = RoundStorage(f"sqlite:///{path}")
-    yield storage
-    storage.scoped_session.remove()
-    storage.engine.dispose()
+@pytest.fixture(scope="module", params=KINDS)
+def opened(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RoundStorage]:
+    """One engine for all tests of a database, which knows its statements already."""
+    with fresh_database(request.param, tmp_path_factory.mktemp("suite")) as database:
+        storage = RoundStorage(database.url)
+        yield storage
+        storage.close()
 
 
 @pytest.fixture
 def storage(opened: RoundStorage) -> RoundStorage:
-    """An empty database; one engine for all tests, which knows its statements already."""
+    """Without a study."""
     with opened.transaction() as connection:
-        for table in reversed(models.BaseModel.metadata.sorted_tables):
-            if table.name != "version_info":
-                connection.execute(table.delete())
+        for table in TABLES:
+            connection.execute(table.delete())
     return opened
 
 
 class TestRoundStorage(StorageTestCase):
     """All of them."""
+
+
+def test_the_suite_starts_each_test_with_empty_tables(storage: RoundStorage) -> None:
+    with storage.reading() as connection:
+        assert [connection.execute(table.select()).all() for table in TABLES] == [[]] * len(TABLES)

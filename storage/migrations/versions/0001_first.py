@@ -2,9 +2,14 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import mysql
 
 revision = "0001"
 down_revision = None
+
+# MySQL's plain types end at 65,535 bytes.
+_TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+_BYTES = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 
 
 def upgrade() -> None:
@@ -12,41 +17,47 @@ def upgrade() -> None:
     op.create_table(
         "hpo_experiments",
         sa.Column("uid", sa.String(32), primary_key=True),
-        sa.Column("created_at", sa.Text, nullable=False),
-        sa.Column("source", sa.Text, nullable=False),
-        sa.Column("fingerprint", sa.Text, nullable=False),
-        sa.Column("settings", sa.Text, nullable=False),
-        sa.Column("preparation", sa.Text, nullable=False),
-        sa.Column("versions", sa.Text, nullable=False),
+        sa.Column("created_at", _TEXT, nullable=False),
+        sa.Column("source", _TEXT, nullable=False),
+        sa.Column("fingerprint", _TEXT, nullable=False),
+        sa.Column("settings", _TEXT, nullable=False),
+        sa.Column("preparation", _TEXT, nullable=False),
+        sa.Column("versions", _TEXT, nullable=False),
         sa.Column("trials_per_round", sa.Integer, nullable=False),
+        if_not_exists=True,
     )
     op.create_table(
         "hpo_rounds",
         _experiment(),
         sa.Column("round", sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column("ranges", sa.Text, nullable=False),
-        sa.Column("created_at", sa.Text, nullable=False),
+        sa.Column("ranges", _TEXT, nullable=False),
+        sa.Column("created_at", _TEXT, nullable=False),
+        if_not_exists=True,
     )
     op.create_table(
         "hpo_curves",
         _experiment(),
         _number(),
-        sa.Column("names", sa.Text, nullable=False),
-        sa.Column("data", sa.LargeBinary, nullable=False),
+        sa.Column("names", _TEXT, nullable=False),
+        sa.Column("data", _BYTES, nullable=False),
+        if_not_exists=True,
     )
     op.create_table(
         "hpo_predictions",
         _experiment(),
         _number(),
         sa.Column("outputs", sa.Integer, nullable=False),
-        sa.Column("data", sa.LargeBinary, nullable=False),
+        sa.Column("data", _BYTES, nullable=False),
+        if_not_exists=True,
     )
     op.create_table(
         "hpo_artifacts",
         _experiment(),
         _number(),
-        sa.Column("digest", sa.String(64), nullable=False, index=True),
+        sa.Column("digest", sa.String(64), nullable=False),
+        if_not_exists=True,
     )
+    _index("hpo_artifacts", "digest")
     op.create_table(
         "hpo_test_looks",
         sa.Column("look", sa.Integer, primary_key=True),
@@ -54,10 +65,11 @@ def upgrade() -> None:
             "experiment", sa.String(32), sa.ForeignKey("hpo_experiments.uid"), nullable=False
         ),
         sa.Column("model", sa.String(64), nullable=False),
-        sa.Column("why", sa.Text, nullable=False),
-        sa.Column("opened_at", sa.Text, nullable=False),
+        sa.Column("why", _TEXT, nullable=False),
+        sa.Column("opened_at", _TEXT, nullable=False),
         sa.Column("score", sa.Float(53)),
         sa.UniqueConstraint("experiment", "model"),
+        if_not_exists=True,
     )
 
 
@@ -68,3 +80,10 @@ def _experiment() -> sa.Column[str]:
 
 def _number() -> sa.Column[int]:
     return sa.Column("number", sa.Integer, primary_key=True, autoincrement=False)
+
+
+def _index(table: str, column: str) -> None:
+    """Create an index, unless an upgrade that was cut short has done so."""
+    name = f"ix_{table}_{column}"
+    if name not in {each["name"] for each in sa.inspect(op.get_bind()).get_indexes(table)}:
+        op.create_index(name, table, [column])

@@ -1,0 +1,212 @@
+"""What Optuna's tables say of a study. Every function works inside the connection given to it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import sqlalchemy as sa
+from optuna.distributions import BaseDistribution, json_to_distribution
+from optuna.storages._rdb import models
+from optuna.trial import TrialState
+from sqlalchemy import Connection
+
+from storage.errors import StorageError, StudyGoneError
+from storage.ordinary import by_revision
+from storage.records import TrialRecord
+
+_STUDIES: sa.Table = models.StudyModel.__table__
+_STUDY_ATTRIBUTES: sa.Table = models.StudyUserAttributeModel.__table__
+_TRIALS: sa.Table = models.TrialModel.__table__
+_PARAMS: sa.Table = models.TrialParamModel.__table__
+_VALUES: sa.Table = models.TrialValueModel.__table__
+_ATTRIBUTES: sa.Table = models.TrialUserAttributeModel.__table__
+
+
+@by_revision
+def studies(connection: Connection) -> dict[str, int]:
+    """Name -> number in Optuna's tables, of every study, the oldest first."""
+    query = sa.select(_STUDIES.c.study_name, _STUDIES.c.study_id).order_by(_STUDIES.c.study_id)
+    return {row.study_name: row.study_id for row in connection.execute(query)}
+
+
+@by_revision
+def find_study(connection: Connection, name: str) -> int | None:
+    """The study's number in Optuna's tables; None if there is none of this name.
+
+    Raises ``StorageError`` for a name that the database, MySQL say, takes for another study's.
+    """
+    query = sa.select(_STUDIES.c.study_name, _STUDIES.c.study_id)
+    row = connection.execute(query.where(_STUDIES.c.study_name == name)).first()
+    if row is None:
+        return None
+    if row.study_name != name:
+        raise StorageError(
+            f"the database takes the study names {row.study_name!r} and {name!r} for one: "
+            "use another --study"
+        )
+    return int(row.study_id)
+
+
+@by_revision
+def study_attributes(connection: Connection, study_id: int) -> dict[str, Any]:
+    """The user attributes of a study; empty if it is not there."""
+    query = sa.select(_STUDY_ATTRIBUTES.c.key, _STUDY_ATTRIBUTES.c.value_json)
+    rows = connection.execute(query.where(_STUDY_ATTRIBUTES.c.study_id == study_id))
+    return {key: json.loads(text) for key, text in rows}
+
+
+@by_revision
+def attributes_named(connection: Connection, key: str) -> dict[int, Any]:
+    """Study -> its user attribute of this name, of the studies that have it."""
+    query = sa.select(_STUDY_ATTRIBUTES.c.study_id, _STUDY_ATTRIBUTES.c.value_json)
+    rows = connection.execute(query.where(_STUDY_ATTRIBUTES.c.key == key))
+    return {study_id: json.loads(text) for study_id, text in rows}
+
+
+@by_revision
+def count(connection: Connection, study_id: int) -> int:
+    """How many trials the study has; raises ``StudyGoneError`` if it was deleted."""
+    exists = sa.select(_STUDIES.c.study_id).where(_STUDIES.c.study_id == study_id)
+    if connection.execute(exists).first() is None:
+        raise StudyGoneError("the study was deleted while it was searched")
+    query = sa.select(sa.func.count()).where(_TRIALS.c.study_id == study_id)
+    return int(connection.execute(query).scalar_one())
+
+
+@by_revision
+def states(connection: Connection, study_id: int) -> dict[str, int]:
+    """Optuna's name of a state -> how many trials are in it."""
+    query = sa.select(_TRIALS.c.state, sa.func.count()).where(_TRIALS.c.study_id == study_id)
+    return {state.name: n for state, n in connection.execute(query.group_by(_TRIALS.c.state))}
+
+
+@by_revision
+def trials(
+    connection: Connection, study_id: int, since: int = 0, attribute: str | None = None
+) -> list[TrialRecord]:
+    """The trials from Optuna's id ``since`` on, in the order of their numbers.
+
+    With all user attributes, or only that of the name ``attribute``.
+    """
+    chosen = sa.and_(_TRIALS.c.study_id == study_id, _TRIALS.c.trial_id >= since)
+    params = _params(connection, chosen)
+    named = chosen if attribute is None else sa.and_(chosen, _ATTRIBUTES.c.key == attribute)
+    attributes = _attributes(connection, named)
+    values = _values(connection, chosen)
+    rows = connection.execute(
+        sa.select(_TRIALS.c.number, _TRIALS.c.state, _TRIALS.c.trial_id)
+        .where(chosen)
+        .order_by(_TRIALS.c.number)
+    )
+    return [
+        TrialRecord(
+            number=number,
+            state=state.name,
+            value=values.get(number),
+            params=params.get(number, {}),
+            attributes=attributes.get(number, {}),
+            trial_id=trial_id,
+        )
+        for number, state, trial_id in rows
+    ]
+
+
+@by_revision
+def waiting(
+    connection: Connection, study_id: int, below: int, since: int, taken: sa.Select[tuple[int]]
+) -> list[tuple[int, int]]:
+    """Number and Optuna's id of the WAITING trials numbered under ``below``, in order.
+
+    Those whose ids ``taken`` selects are left out, and so are those with an id below ``since``.
+    """
+    query = (
+        sa.select(_TRIALS.c.number, _TRIALS.c.trial_id)
+        .where(_TRIALS.c.study_id == study_id, _TRIALS.c.trial_id >= since)
+        .where(_TRIALS.c.state == TrialState.WAITING, _TRIALS.c.number < below)
+        .where(_TRIALS.c.trial_id.not_in(taken))
+        .order_by(_TRIALS.c.number)
+    )
+    return [(row.number, row.trial_id) for row in connection.execute(query)]
+
+
+@by_revision
+def unfinished(connection: Connection, study_id: int, below: int, since: int = 0) -> set[str]:
+    """Those of the states WAITING and RUNNING that trials under ``below`` are in."""
+    query = (
+        sa.select(_TRIALS.c.state)
+        .distinct()
+        .where(_TRIALS.c.study_id == study_id, _TRIALS.c.trial_id >= since)
+        .where(_TRIALS.c.state.in_([TrialState.WAITING, TrialState.RUNNING]))
+        .where(_TRIALS.c.number < below)
+    )
+    return {state.name for state in connection.execute(query).scalars()}
+
+
+@by_revision
+def params_of(connection: Connection, ids: list[int]) -> dict[int, dict[str, Any]]:
+    """Number -> parameters, of trials by Optuna's ids."""
+    if not ids:
+        return {}
+    wanted = set(ids)
+    # A range, because a statement takes a limited number of variables.
+    return _params(connection, _TRIALS.c.trial_id.between(min(ids), max(ids)), wanted)
+
+
+@by_revision
+def running(connection: Connection, ids: sa.Select[tuple[int]]) -> dict[int, int]:
+    """Number -> Optuna's id, in order, of the RUNNING ones of the trials whose ids are selected."""
+    query = sa.select(_TRIALS.c.number, _TRIALS.c.trial_id).where(
+        _TRIALS.c.trial_id.in_(ids), _TRIALS.c.state == TrialState.RUNNING
+    )
+    rows = connection.execute(query.order_by(_TRIALS.c.number))
+    return {row.number: row.trial_id for row in rows}
+
+
+def _params(
+    connection: Connection, chosen: sa.ColumnElement[bool], ids: set[int] | None = None
+) -> dict[int, dict[str, Any]]:
+    query = (
+        sa.select(
+            _TRIALS.c.number,
+            _TRIALS.c.trial_id,
+            _PARAMS.c.param_name,
+            _PARAMS.c.param_value,
+            _PARAMS.c.distribution_json,
+        )
+        .join_from(_TRIALS, _PARAMS, _TRIALS.c.trial_id == _PARAMS.c.trial_id)
+        .where(chosen)
+        .order_by(_PARAMS.c.param_id)
+    )
+    known: dict[str, BaseDistribution] = {}
+    params: dict[int, dict[str, Any]] = {}
+    for number, trial_id, name, value, text in connection.execute(query):
+        if ids is not None and trial_id not in ids:
+            continue
+        distribution = known.get(text) or known.setdefault(text, json_to_distribution(text))
+        params.setdefault(number, {})[name] = distribution.to_external_repr(value)
+    return params
+
+
+def _values(connection: Connection, chosen: sa.ColumnElement[bool]) -> dict[int, float]:
+    query = (
+        sa.select(_TRIALS.c.number, _VALUES.c.value, _VALUES.c.value_type)
+        .join_from(_TRIALS, _VALUES, _TRIALS.c.trial_id == _VALUES.c.trial_id)
+        .where(chosen, _TRIALS.c.state == TrialState.COMPLETE)
+    )
+    decode = models.TrialValueModel.stored_repr_to_value
+    return {number: decode(value, kind) for number, value, kind in connection.execute(query)}
+
+
+def _attributes(
+    connection: Connection, chosen: sa.ColumnElement[bool]
+) -> dict[int, dict[str, Any]]:
+    query = (
+        sa.select(_TRIALS.c.number, _ATTRIBUTES.c.key, _ATTRIBUTES.c.value_json)
+        .join_from(_TRIALS, _ATTRIBUTES, _TRIALS.c.trial_id == _ATTRIBUTES.c.trial_id)
+        .where(chosen)
+    )
+    attributes: dict[int, dict[str, Any]] = {}
+    for number, key, text in connection.execute(query):
+        attributes.setdefault(number, {})[key] = json.loads(text)
+    return attributes

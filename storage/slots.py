@@ -1,0 +1,202 @@
+"""Trials of a round, written to Optuna's tables many at a time.
+
+Every function works inside the connection that it is given, and is written for one revision of
+these tables; `storage.trials` sees to that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.storages._rdb import models
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+from sqlalchemy import Connection
+
+from storage import bulk, history
+from storage.errors import StorageError
+from storage.ordinary import by_revision
+from storage.records import Json, Result, Slot
+
+_STUDIES: sa.Table = models.StudyModel.__table__
+_DIRECTIONS: sa.Table = models.StudyDirectionModel.__table__
+_STUDY_USER: sa.Table = models.StudyUserAttributeModel.__table__
+_STUDY_SYSTEM: sa.Table = models.StudySystemAttributeModel.__table__
+_TRIALS: sa.Table = models.TrialModel.__table__
+_PARAMS: sa.Table = models.TrialParamModel.__table__
+_VALUES: sa.Table = models.TrialValueModel.__table__
+_INTERMEDIATE: sa.Table = models.TrialIntermediateValueModel.__table__
+_ATTRIBUTES: sa.Table = models.TrialUserAttributeModel.__table__
+
+_FINITE = models.TrialValueModel.TrialValueType.FINITE.name
+
+METRIC_NAMES = "study:metric_names"
+"""The system attribute in which Optuna keeps the names of a study's values."""
+
+
+@by_revision
+def create_study(
+    connection: Connection, name: str, metric: str, attributes: Mapping[str, Json]
+) -> int:
+    """Enter a study that maximises one value, whole; returns its number in Optuna's tables."""
+    inserted = connection.execute(_STUDIES.insert(), {"study_name": name}).inserted_primary_key
+    assert inserted is not None
+    study_id = int(inserted[0])
+    direction = {"study_id": study_id, "objective": 0, "direction": StudyDirection.MAXIMIZE}
+    connection.execute(_DIRECTIONS.insert(), direction)
+    rows = [
+        {"study_id": study_id, "key": key, "value_json": json.dumps(value)}
+        for key, value in attributes.items()
+    ]
+    connection.execute(_STUDY_USER.insert(), rows)
+    names = {"study_id": study_id, "key": METRIC_NAMES, "value_json": json.dumps([metric])}
+    connection.execute(_STUDY_SYSTEM.insert(), names)
+    return study_id
+
+
+@by_revision
+def lock_study(connection: Connection, study_id: int, attribute: str) -> Json:
+    """Let no other transaction add trials or change what is claimed, until this one ends.
+
+    It is the lock that Optuna takes too. Returns a user attribute of the study; None if it, or the
+    study, is not there.
+    """
+    query = (
+        sa.select(_STUDY_USER.c.value_json)
+        .join_from(_STUDIES, _STUDY_USER, _STUDIES.c.study_id == _STUDY_USER.c.study_id)
+        .where(_STUDIES.c.study_id == study_id, _STUDY_USER.c.key == attribute)
+        .with_for_update()
+    )
+    text = connection.execute(query).scalar()
+    return None if text is None else json.loads(text)
+
+
+@by_revision
+def create(
+    connection: Connection,
+    study_id: int,
+    slots: Sequence[Slot],
+    distributions: Mapping[str, BaseDistribution],
+) -> bool:
+    """Enter ``slots`` as WAITING trials with their parameters and full distributions.
+
+    Returns False, and does nothing, if the first of them exists already: another search entered it.
+    Raises ``StorageError`` if the study's next number is a lower one.
+    """
+    present = history.count(connection, study_id)
+    if present > slots[0].number:
+        return False
+    if present < slots[0].number:
+        raise StorageError(
+            f"the study holds {present} trials where {slots[0].number} were expected: another "
+            "program removed some; use another --study"
+        )
+    rows = [{"number": slot.number, "study_id": study_id, "state": "WAITING"} for slot in slots]
+    connection.execute(_TRIALS.insert(), rows)
+    ids = _newest(connection, study_id, len(slots))
+    described = {name: distribution_to_json(each) for name, each in distributions.items()}
+    bulk.insert(
+        connection,
+        _PARAMS,
+        ("trial_id", "param_name", "param_value", "distribution_json"),
+        (
+            (ids[slot.number], name, distributions[name].to_internal_repr(value), described[name])
+            for slot in slots
+            for name, value in slot.params.items()
+        ),
+    )
+    return True
+
+
+def _newest(connection: Connection, study_id: int, limit: int) -> dict[int, int]:
+    """Number -> Optuna's id, of the trials that were entered last."""
+    query = (
+        sa.select(_TRIALS.c.number, _TRIALS.c.trial_id)
+        .where(_TRIALS.c.study_id == study_id)
+        .order_by(_TRIALS.c.trial_id.desc())
+        .limit(limit)
+    )
+    return {row.number: row.trial_id for row in connection.execute(query)}
+
+
+@by_revision
+def start(connection: Connection, ids: sa.Select[tuple[int]]) -> None:
+    """Set the WAITING ones of the trials whose ids are selected RUNNING."""
+    begin = {_TRIALS.c.state: TrialState.RUNNING, _TRIALS.c.datetime_start: _now()}
+    chosen = sa.and_(_TRIALS.c.trial_id.in_(ids), _TRIALS.c.state == TrialState.WAITING)
+    connection.execute(_TRIALS.update().where(chosen).values(begin))
+
+
+@by_revision
+def free(connection: Connection, study_id: int, claimed: sa.Select[Any], since: int = 0) -> int:
+    """Give RUNNING trials that are not ``claimed`` back to WAITING; returns how many there were.
+
+    ``claimed`` selects Optuna's ids, those from ``since`` on count. A trial keeps its number and
+    its parameters.
+    """
+    loose = sa.and_(
+        _TRIALS.c.study_id == study_id,
+        _TRIALS.c.trial_id >= since,
+        _TRIALS.c.state == TrialState.RUNNING,
+        _TRIALS.c.trial_id.not_in(claimed),
+    )
+    back = {_TRIALS.c.state: TrialState.WAITING, _TRIALS.c.datetime_start: None}
+    return connection.execute(_TRIALS.update().where(loose).values(back)).rowcount
+
+
+@by_revision
+def finish(connection: Connection, ids: Mapping[int, int], results: Sequence[Result]) -> None:
+    """Write results and set their trials COMPLETE, or FAIL where there is no value.
+
+    ``ids`` maps numbers to Optuna's ids.
+    """
+    if not results:
+        return
+    bulk.insert(
+        connection,
+        _VALUES,
+        ("trial_id", "objective", "value", "value_type"),
+        ((ids[each.number], 0, each.value, _FINITE) for each in results if each.value is not None),
+    )
+    bulk.insert(
+        connection,
+        _INTERMEDIATE,
+        ("trial_id", "step", "intermediate_value", "intermediate_value_type"),
+        (
+            (ids[each.number], step, *_intermediate(value))
+            for each in results
+            for step, value in each.intermediate.items()
+        ),
+    )
+    bulk.insert(
+        connection,
+        _ATTRIBUTES,
+        ("trial_id", "key", "value_json"),
+        (
+            (ids[each.number], key, json.dumps(value))
+            for each in results
+            for key, value in each.attributes.items()
+        ),
+    )
+    end = {_TRIALS.c.state: sa.bindparam("end"), _TRIALS.c.datetime_complete: _now()}
+    update = _TRIALS.update().where(_TRIALS.c.trial_id == sa.bindparam("id")).values(end)
+    rows = [
+        {"id": ids[each.number], "end": "FAIL" if each.value is None else "COMPLETE"}
+        for each in results
+    ]
+    connection.execute(update, rows)
+
+
+def _intermediate(value: float) -> tuple[float | None, str]:
+    stored, kind = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
+    return stored, kind.name
+
+
+def _now() -> datetime:
+    """Optuna keeps times in UTC, without saying so."""
+    return datetime.now(UTC).replace(tzinfo=None)
