@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import math
 import platform
 import uuid
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,32 +13,51 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.study import StudyDirection
+from sqlalchemy import Connection
 
 from hpo._version import __version__
+from hpo.data.splitting import Split
 from hpo.data.table import Dataset, describe_change, fingerprint
 from hpo.errors import NoFiniteTrialError, UsageError
-from hpo.preparation import Prepared, prepare
+from hpo.preparation import Prepared, prepare, refuse_giants
 from hpo.search.evaluation import Workers
-from hpo.search.loop import Recorded, RoundClaimed, search
+from hpo.search.loop import Event, search
 from hpo.search.narrowing import NarrowingSettings
 from hpo.search.sampler import SETTINGS_ATTRIBUTE
 from hpo.search.selection import Expectation, expected_score
 from hpo.search.space import SearchSpace
-from hpo.settings import Settings, describe_difference
-from hpo.study_store import EXPERIMENT_ATTRIBUTE, StudyStore
-from storage import catalogue, ledger
-from storage.locks import study_lock
+from hpo.settings import DEFAULT_KEEP, Settings, describe_difference
+from hpo.study_store import EXPERIMENT_ATTRIBUTE, FINISHED, StudyStore
+from storage import catalogue, history, ledger, slots
+from storage.artifacts import located, open_to_write
 from storage.records import ExperimentRecord, Look, RoundRecord, TrialRecord
 from storage.trials import RoundStorage
 
 CANDIDATE_BYTES = 1 << 28
 """Bounds the row losses with which the winner's expected score is estimated."""
 
+READ_AT_ONCE = 500
+"""How many trials' predictions are held at once."""
+
+
+@dataclass(frozen=True)
+class Joining:
+    """How a process joins a study; nothing of it changes what the trials are.
+
+    ``artifacts`` is the folder or ``s3://BUCKET/PREFIX`` of the stored networks, None for that
+    which the study began with; ``keep`` is how many networks are kept whole.
+    """
+
+    artifacts: str | None = None
+    keep: int = DEFAULT_KEEP
+
+
+DEFAULT_JOINING = Joining()
+
 
 @dataclass(frozen=True)
 class Experiment:
-    """A study that this process holds, with its data ready to be trained on."""
+    """A study that this process has joined, with its data ready to be trained on."""
 
     study: str
     settings: Settings
@@ -47,16 +65,23 @@ class Experiment:
     prepared: Prepared
     store: StudyStore
 
-    def search(self, total: int, n_workers: int) -> Iterator[RoundClaimed | Recorded]:
-        """Train until ``total`` trials have finished; yields what the storage holds by then."""
-        workers = Workers(self.prepared.problem, n_workers)
-        space = self.store.space
-        return search(self.store, workers.evaluate, space, self.narrowing, total)
+    def search(self, total: int, n_workers: int, deadline: float = math.inf) -> Iterator[Event]:
+        """Train until ``total`` trials have finished; yields what the storage holds by then.
+
+        At ``deadline``, by ``time.time``, it ends, at the end of an epoch.
+        """
+        workers = Workers(self.prepared.problem, n_workers, deadline)
+        store, space = self.store, self.store.space
+        return search(store, workers.evaluate, space, self.narrowing, total, workers.is_over)
+
+    def is_finished(self, total: int) -> bool:
+        """Whether as many trials as were asked for have finished."""
+        states = self.store.states()
+        return sum(states.get(state, 0) for state in FINISHED) >= total
 
     def rounds(self) -> list[RoundRecord]:
         """The ranges of every round."""
-        with self.store.rounds.reading() as connection:
-            return catalogue.load_rounds(connection, self.store.uid)
+        return self.store.rounds.read(lambda each: catalogue.load_rounds(each, self.store.uid))
 
     def winner(self) -> TrialRecord:
         """The trial with the best validation score.
@@ -71,7 +96,9 @@ class Experiment:
             return ranked[0]
         failed = [trial for trial in self.store.trials() if trial.state == "FAIL"]
         if not failed:
-            raise NoFiniteTrialError("no trial has finished yet: run the same command again")
+            raise NoFiniteTrialError(
+                "no trial has finished yet: run the same command again, and give it more time"
+            )
         reason = str(failed[0].attributes.get("reason", "no reason was kept"))
         advice = "; try lower learning rates (--space learning_rate=1e-6..1e-3:log)"
         raise NoFiniteTrialError(
@@ -86,9 +113,11 @@ class Experiment:
         ranked = [trial.number for trial in self.store.ranked()]
         numbers = sorted(ranked[: max(2, CANDIDATE_BYTES // (8 * len(target)))])
         losses = np.empty((len(numbers), len(target)))
-        for place, number in enumerate(numbers):
-            prediction = problem.in_units(self.store.prediction(number)[None])
-            losses[place] = problem.metric.row_loss(prediction, target)[0]
+        for start in range(0, len(numbers), READ_AT_ONCE):
+            found = self.store.predictions(numbers[start : start + READ_AT_ONCE])
+            for place, number in enumerate(numbers[start : start + READ_AT_ONCE], start):
+                prediction = problem.in_units(found[number][None])
+                losses[place] = problem.metric.row_loss(prediction, target)[0]
         return expected_score(losses, target, problem.metric, self.settings.seed)
 
     def test(self, trial: TrialRecord) -> Look:
@@ -96,8 +125,9 @@ class Experiment:
         digest, network = self.store.network(trial.number)
         metric = self.prepared.problem.metric
         return ledger.look(
-            self.store.rounds.transaction,
+            self.store.write,
             self.store.uid,
+            self.store.owner,
             digest,
             f"winner of the search (trial {trial.number})",
             lambda: self.prepared.sealed.score(network, metric),
@@ -105,17 +135,23 @@ class Experiment:
 
     def looks(self) -> list[Look]:
         """Every look at the test rows so far."""
-        with self.store.rounds.reading() as connection:
-            return ledger.looks(connection, self.store.uid)
+        return self.store.rounds.read(lambda each: ledger.looks(each, self.store.uid))
 
 
 @contextmanager
-def hold(
-    dataset: Dataset, settings: Settings, *, study: str, url: str, trials: int
+def joined(
+    dataset: Dataset,
+    settings: Settings,
+    *,
+    study: str,
+    url: str,
+    trials: int,
+    joining: Joining = DEFAULT_JOINING,
 ) -> Iterator[Experiment]:
-    """The experiment of this study, created or found again, held against other searches.
+    """The experiment of this study, created or found again, which this process is a search of.
 
-    ``trials`` is the total asked for; it fixes the size of a round when the study is created.
+    ``trials`` is the total asked for; it fixes the size of a round when the study is created. Any
+    number of processes may have joined a study.
 
     Raises
     ------
@@ -124,74 +160,50 @@ def hold(
     UsageError
         If the study exists with other data or settings.
     StorageError
-        If the database cannot be used, or another search holds the study.
+        If the database cannot be used.
     """
     prepared = prepare(dataset, settings)
-    _refuse_giants(prepared)
+    refuse_giants(prepared)
+    # Before the study is entered: it must not remember a place that cannot be used.
+    chosen = open_to_write(joining.artifacts) if joining.artifacts else None
     rounds = RoundStorage(url)
-    with study_lock(rounds.folder, study):
-        record = _find(rounds, study)
-        if record is None:
-            record = _create(rounds, study, dataset, settings, prepared, trials)
-        else:
-            _refuse_differences(record, study, dataset, settings, prepared)
-        space = SearchSpace.from_json(settings.space)
-        study_id = rounds.get_study_id_from_name(study)
-        store = StudyStore(rounds, study_id, record.uid, space, prepared)
-        store.release()
+    try:
+        new = _record(rounds, dataset, settings, prepared, trials, joining)
+        study_id, record = rounds.write(lambda connection: _enter(connection, study, new, settings))
+        if record is not new:
+            _refuse_differences(record, study, dataset, settings)
+            prepared = _as_it_was_split(record, study, dataset, settings, prepared)
+        attributes = rounds.read(lambda each: history.study_attributes(each, study_id))
+        store = StudyStore(
+            rounds,
+            study_id,
+            record.uid,
+            SearchSpace.from_json(settings.space),
+            prepared,
+            chosen or open_to_write(record.artifacts or str(rounds.folder)),
+            joining.keep,
+        )
         store.artifacts.sweep()
         # Those that the study began with, also if a later version has other defaults.
-        attributes = rounds.get_study_user_attrs(study_id)
         narrowing = NarrowingSettings.from_json(attributes[SETTINGS_ATTRIBUTE])
-        try:
+        with store.join():
             yield Experiment(study, settings, narrowing, prepared, store)
-        finally:
-            rounds.engine.dispose()
+    finally:
+        rounds.close()
 
 
-def machine_memory() -> int:
-    """Bytes of physical memory."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _refuse_giants(prepared: Prepared) -> None:
-    """A network that cannot fit takes the whole process down when it is trained."""
-    needed = prepared.problem.member_bytes
-    if needed > machine_memory():
-        sizes = ",".join(map(str, prepared.problem.architecture.hidden))
-        raise UsageError(
-            f"--hidden {sizes}: one network needs {needed / 2**30:,.1f} GiB to train, but this "
-            f"machine has {machine_memory() / 2**30:,.1f} GiB; choose smaller layers"
-        )
-
-
-def _find(rounds: RoundStorage, study: str) -> ExperimentRecord | None:
-    """What the study was made of; None if it is new, or its creation was cut short."""
-    try:
-        study_id = rounds.get_study_id_from_name(study)
-    except KeyError:
-        return None
-    uid = rounds.get_study_user_attrs(study_id).get(EXPERIMENT_ATTRIBUTE)
-    with rounds.reading() as connection:
-        record = None if uid is None else catalogue.load_experiment(connection, uid)
-    fresh = rounds.get_study_directions(study_id) == [StudyDirection.MAXIMIZE]
-    if record is None and not (fresh and not rounds.get_all_trials(study_id, deepcopy=False)):
-        raise UsageError(
-            f"study {study!r} in {rounds.path} was not made by hpo search: use another --study"
-        )
-    return record
-
-
-def _create(
+def _record(
     rounds: RoundStorage,
-    study: str,
     dataset: Dataset,
     settings: Settings,
     prepared: Prepared,
     trials: int,
+    joining: Joining,
 ) -> ExperimentRecord:
-    """Enter the experiment, then the study that refers to it."""
-    record = ExperimentRecord(
+    """What the study is made of, if it is a new one."""
+    # Beside a SQLite file they move with it.
+    shared = None if rounds.place.path is not None else str(rounds.folder)
+    return ExperimentRecord(
         uid=uuid.uuid4().hex,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         # A path may hold bytes that are no text.
@@ -201,29 +213,31 @@ def _create(
         preparation=_preparation(prepared, settings),
         versions=_versions(),
         trials_per_round=-(-trials // settings.rounds),
+        artifacts=located(joining.artifacts) if joining.artifacts else shared,
+        split=prepared.split.to_bytes(),
     )
-    with rounds.transaction() as connection:
-        catalogue.save_experiment(connection, record)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    made = optuna.create_study(
-        storage=rounds, study_name=study, direction="maximize", load_if_exists=True
-    )
-    narrowing = NarrowingSettings(settings.seed, record.trials_per_round, settings.rounds)
-    made.set_user_attr(SETTINGS_ATTRIBUTE, narrowing.to_json())
-    with warnings.catch_warnings():  # an experimental method, which only labels the dashboard
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        made.set_metric_names([settings.metric])
-    # Last, because a study that has it is whole.
-    made.set_user_attr(EXPERIMENT_ATTRIBUTE, record.uid)
-    return record
+
+
+def _enter(
+    connection: Connection, study: str, new: ExperimentRecord, settings: Settings
+) -> tuple[int, ExperimentRecord]:
+    """The study and what it was made of; entered whole if there is none of its name."""
+    study_id = history.find_study(connection, study)
+    if study_id is not None:
+        uid = history.study_attributes(connection, study_id).get(EXPERIMENT_ATTRIBUTE)
+        record = None if uid is None else catalogue.load_experiment(connection, uid)
+        if record is None:
+            raise UsageError(f"study {study!r} was not made by hpo search: use another --study")
+        # Ours, if our first try succeeded without our hearing of it.
+        return study_id, new if record.uid == new.uid else record
+    catalogue.save_experiment(connection, new)
+    narrowing = NarrowingSettings(settings.seed, new.trials_per_round, settings.rounds)
+    attributes = {SETTINGS_ATTRIBUTE: narrowing.to_json(), EXPERIMENT_ATTRIBUTE: new.uid}
+    return slots.create_study(connection, study, settings.metric, attributes), new
 
 
 def _refuse_differences(
-    record: ExperimentRecord,
-    study: str,
-    dataset: Dataset,
-    settings: Settings,
-    prepared: Prepared,
+    record: ExperimentRecord, study: str, dataset: Dataset, settings: Settings
 ) -> None:
     now = fingerprint(dataset)
     if now["sha256"] != record.fingerprint["sha256"]:
@@ -238,11 +252,24 @@ def _refuse_differences(
             f"study {study!r} was made with other settings: {difference}; "
             "repeat the stored ones, or use another --study"
         )
-    if record.preparation["split"]["sha256"] != prepared.split_digest:
+
+
+def _as_it_was_split(
+    record: ExperimentRecord,
+    study: str,
+    dataset: Dataset,
+    settings: Settings,
+    prepared: Prepared,
+) -> Prepared:
+    """What is trained on, with the split that the study began with: NumPy may draw another one."""
+    if record.preparation["split"]["sha256"] == prepared.split.digest():
+        return prepared
+    if record.split is None:  # of an older version
         raise UsageError(
             f"study {study!r}: NumPy {np.__version__} splits the rows in another way than NumPy "
             f"{record.versions['numpy']} did: use that version, or another --study"
         )
+    return prepare(dataset, settings, Split.from_bytes(record.split))
 
 
 def _preparation(prepared: Prepared, settings: Settings) -> dict[str, Any]:
@@ -252,7 +279,7 @@ def _preparation(prepared: Prepared, settings: Settings) -> dict[str, Any]:
             "test_size": settings.test_size,
             "validation_size": settings.validation_size,
             "rows": prepared.rows,
-            "sha256": prepared.split_digest,
+            "sha256": prepared.split.digest(),
         },
         "encoding": prepared.encoding.to_json(),
         "target": prepared.problem.target.to_json(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from hpo.data.metrics import Metric, find_metric
 from hpo.data.splitting import Split, split_rows
 from hpo.data.table import Dataset
 from hpo.data.target_encoding import TargetEncoding
+from hpo.errors import UsageError
 from hpo.nn.architecture import Architecture, Head
 from hpo.nn.members import Rows, TrainingSettings
 from hpo.persistence import Network
@@ -45,7 +47,7 @@ class Prepared:
     encoding: Encoding
     problem: Problem
     sealed: SealedRows
-    split_digest: str
+    split: Split
     warnings: tuple[str, ...]
 
     @property
@@ -63,8 +65,10 @@ class Prepared:
         return Network(problem.architecture, self.encoding, problem.target, params, trial)
 
 
-def prepare(dataset: Dataset, settings: Settings) -> Prepared:
+def prepare(dataset: Dataset, settings: Settings, kept: Split | None = None) -> Prepared:
     """Split and encode; everything that is fitted is fitted on the training rows alone.
+
+    ``kept`` is the split that a study began with: NumPy may draw another one in a later version.
 
     Raises
     ------
@@ -80,6 +84,7 @@ def prepare(dataset: Dataset, settings: Settings) -> Prepared:
         validation_size=settings.validation_size,
         seed=settings.seed,
     )
+    split = kept or split
     _check_parts(split, metric)
     encoding = Encoding.fit(dataset.features, split.train)
     target = TargetEncoding.fit(dataset.target, split.train, settings.task)
@@ -100,7 +105,26 @@ def prepare(dataset: Dataset, settings: Settings) -> Prepared:
         seed=settings.seed,
     )
     warnings = (*dataset.warnings, *_class_warnings(dataset, split, rare, classification))
-    return Prepared(encoding, problem, SealedRows(dataset, split.test), split.digest(), warnings)
+    return Prepared(encoding, problem, SealedRows(dataset, split.test), split, warnings)
+
+
+def machine_memory() -> int:
+    """Bytes of physical memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def refuse_giants(prepared: Prepared) -> None:
+    """Raise ``UsageError`` if one network does not fit into this machine's memory.
+
+    It would take the whole process down when it is trained.
+    """
+    needed = prepared.problem.member_bytes
+    if needed > machine_memory():
+        sizes = ",".join(map(str, prepared.problem.architecture.hidden))
+        raise UsageError(
+            f"--hidden {sizes}: one network needs {needed / 2**30:,.1f} GiB to train, but this "
+            f"machine has {machine_memory() / 2**30:,.1f} GiB; choose smaller layers"
+        )
 
 
 def _check_parts(split: Split, metric: Metric) -> None:

@@ -14,6 +14,8 @@ DEFAULT_EPOCHS = 50
 DEFAULT_PATIENCE = 10
 DEFAULT_ROUNDS = 5
 DEFAULT_TRIALS = 100
+DEFAULT_KEEP = 50
+"""How many networks of a study are kept whole: the best by validation score."""
 
 
 @dataclass(frozen=True)

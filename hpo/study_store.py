@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,29 +15,35 @@ from sqlalchemy import Connection
 
 from hpo.persistence import DamagedModelError, Network
 from hpo.preparation import Prepared
-from hpo.search.evaluation import Outcome, Slot
+from hpo.ranking import EXPERIMENT_ATTRIBUTE, OURS, rank
+from hpo.search.evaluation import Outcome, Slot, train_slots
 from hpo.search.loop import Ranges
 from hpo.search.narrowing import FinishedTrial
 from hpo.search.space import SearchSpace
-from storage import catalogue, records, trials
-from storage.artifacts import Artifact, ArtifactStore
-from storage.errors import ArtifactError, StudyGoneError
+from hpo.settings import DEFAULT_KEEP
+from storage import catalogue, history, leases, records, slots
+from storage.artifacts import Artifact, Artifacts
+from storage.errors import ArtifactError, StorageError, StudyGoneError
 from storage.trials import RoundStorage
 
-KEEP_NETWORKS = 50
-"""How many networks of a study are kept whole: the best by validation score."""
+__all__ = ["EXPERIMENT_ATTRIBUTE", "FINISHED", "OURS", "WAIT_SECONDS", "StudyStore", "rank"]
 
-EXPERIMENT_ATTRIBUTE = "hpo:experiment"
-"""The user attribute of a study that holds our experiment's uid."""
+WAIT_SECONDS = 0.1
+"""How often a search that has nothing to train looks whether there is something."""
 
-OURS = "train"
-"""The attribute that every complete trial of ours has: the metric on the training rows."""
+LONGEST_WAIT_SECONDS = 1.0
+"""How long it only looks; then it asks for trials, also for those of dead searches."""
+
+FINISHED = frozenset({"COMPLETE", "PRUNED", "FAIL"})
+
+T = TypeVar("T")
 
 
 class StudyStore:
-    """The `RoundStore` of one study; see there. One search at a time may use it.
+    """The `RoundStore` of one study; see there. Any number of searches may use a study at once.
 
-    ``uid`` names the experiment in our tables, ``study_id`` the study in Optuna's.
+    ``uid`` names the experiment in our tables, ``study_id`` the study in Optuna's; ``keep`` is how
+    many networks are kept whole. What ``join`` encloses may claim trials.
     """
 
     def __init__(
@@ -44,128 +53,228 @@ class StudyStore:
         uid: str,
         space: SearchSpace,
         prepared: Prepared,
+        artifacts: Artifacts,
+        keep: int = DEFAULT_KEEP,
     ) -> None:
         self.rounds = rounds
         self.study_id = study_id
         self.uid = uid
         self.space = space
         self.prepared = prepared
-        self.artifacts = ArtifactStore(rounds.folder)
+        self.artifacts = artifacts
+        self.keep = keep
+        self.owner = leases.this_process()
+        self._losses: list[FinishedTrial] = []
+        # All trials with a lower id of Optuna's are finished, and known.
+        self._since = 0
 
-    def release(self) -> None:
-        """Let what a dead search had claimed be claimed again."""
-        with self._writing() as connection:
-            trials.release_slots(connection, self.study_id)
+    @contextmanager
+    def join(self) -> Iterator[None]:
+        """Be one of the study's searches; what is not finished at the end waits for another."""
+        self.write(self._beat)
+        heart = leases.Heart(lambda: self._once(self._beat))
+        heart.start()
+        try:
+            yield
+        finally:
+            heart.stop()
+            # Nothing is lost if this fails: whoever comes next finds the owner dead.
+            with contextlib.suppress(StorageError):
+                self._once(self._leave)
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """What ``work`` returns for a transaction on our study, tried again as need be."""
+        return self.rounds.write(lambda connection: self._on_our_study(connection, work))
 
     def trials(self) -> list[records.TrialRecord]:
         """Every trial, in the order of its number."""
-        with self.rounds.reading() as connection:
-            return trials.trials(connection, self.study_id)
+        return self.rounds.read(lambda connection: history.trials(connection, self.study_id))
 
     def ranked(self) -> list[records.TrialRecord]:
         """The complete trials, best first; of equal ones the one with the lower number."""
         return rank(self.trials())
 
+    def states(self) -> dict[str, int]:
+        """Optuna's name of a state -> how many trials are in it."""
+        return self.rounds.read(lambda connection: history.states(connection, self.study_id))
+
     def size(self) -> int:
         """How many trials there are, in whatever state."""
-        with self.rounds.reading() as connection:
-            return trials.count(connection, self.study_id)
+        return self.rounds.read(lambda connection: history.count(connection, self.study_id))
 
     def losses(self) -> list[FinishedTrial]:
-        """The complete trials; the metric is maximised, so a loss is its negative."""
-        return [
-            FinishedTrial(trial.number, -value, trial.params)
-            for trial, value in ((each, each.value) for each in self.ranked())
-            if value is not None
-        ]
+        """The complete trials; the metric is maximised, so a loss is its negative.
 
-    def create_round(self, index: int, ranges: Ranges, slots: Sequence[Slot]) -> None:
-        """Enter a round's ranges and its slots in one transaction."""
+        What is finished stays as it is, so it is read once.
+        """
+        found = self.rounds.read(
+            lambda connection: history.trials(connection, self.study_id, self._since, OURS)
+        )
+        loose: list[FinishedTrial] = []
+        settled = True
+        for trial in found:
+            settled = settled and trial.state in FINISHED
+            if settled:
+                self._since = trial.trial_id + 1
+            if (loss := _loss(trial)) is not None:
+                (self._losses if settled else loose).append(loss)
+        return self._losses + loose
+
+    def create_round(self, index: int, ranges: Ranges, new: Sequence[Slot]) -> None:
+        """Enter a round's ranges and its slots in one transaction, unless another search did."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        rows = [records.Slot(slot.number, dict(slot.params)) for slot in slots]
-        with self._writing() as connection:
-            trials.create_slots(connection, self.study_id, rows, self.space.distributions)
-            catalogue.save_round(connection, self.uid, records.RoundRecord(index, ranges), now)
+        rows = [records.Slot(slot.number, dict(slot.params)) for slot in new]
+
+        def create(connection: Connection) -> None:
+            if slots.create(connection, self.study_id, rows, self.space.distributions):
+                catalogue.save_round(connection, self.uid, records.RoundRecord(index, ranges), now)
+
+        self.write(create)
 
     def claim(self, below: int) -> list[Slot]:
-        """Take the waiting trials numbered under ``below``."""
-        with self._writing() as connection:
-            claimed = trials.claim_slots(connection, self.study_id, below)
-        return [Slot(slot.number, slot.params) for slot in claimed]
+        """Take a fair share of the waiting trials numbered under ``below``."""
 
-    def finish(self, outcomes: Sequence[Outcome]) -> None:
-        """Save the networks that are worth it, then enter all results in one transaction."""
-        results = [_result(outcome) for outcome in outcomes]
-        digests = {outcome.number: self._save(outcome) for outcome in self._worth_keeping(outcomes)}
-        with self._writing() as connection:
-            trials.finish_slots(connection, self.study_id, results)
-            catalogue.save_arrays(connection, self.uid, results)
-            catalogue.save_artifacts(connection, self.uid, digests)
-            best = {number for number, _ in self._best(connection)}
-            kept = catalogue.load_artifacts(connection, self.uid)
-            dropped = {number: digest for number, digest in kept.items() if number not in best}
-            catalogue.drop_artifacts(connection, self.uid, list(dropped))
-            unused = catalogue.unreferenced(connection, list(dropped.values()))
+        def claim(connection: Connection) -> list[records.Slot]:
+            return leases.claim(connection, self.study_id, self.uid, self.owner, below, self._since)
+
+        return [Slot(slot.number, slot.params) for slot in self.write(claim)]
+
+    def wait(self, below: int) -> bool:
+        """Wait while others train all trials under ``below`` that are left; False if none is left.
+
+        Returns now and then without a reason, so that the claims of the dead are noticed.
+        """
+
+        def unfinished(connection: Connection) -> set[str]:
+            return history.unfinished(connection, self.study_id, below, self._since)
+
+        deadline = time.monotonic() + LONGEST_WAIT_SECONDS
+        while (states := self.rounds.read(unfinished)) == {"RUNNING"}:
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(WAIT_SECONDS)
+        return bool(states)
+
+    def finish(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Save the networks that are worth it, then enter all results in one transaction.
+
+        Returns those that were entered: a trial that was taken from us meanwhile is another's.
+        """
+        kept = self._save(self._worth_keeping(outcomes))
+        results = {outcome.number: _result(outcome) for outcome in outcomes}
+        entered, unused = self.write(lambda connection: self._finish(connection, results, kept))
         for digest in unused:
             self.artifacts.delete(digest)
+        return [outcome for outcome in outcomes if outcome.number in entered]
 
-    def prediction(self, number: int) -> NDArray[np.float32]:
-        """What the network of a complete trial gives for the validation rows, (rows, outputs)."""
-        with self.rounds.reading() as connection:
-            return catalogue.load_predictions(connection, self.uid, [number])[number]
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        """A transaction on our study, and not on one that got the number of ours, deleted."""
-        with self.rounds.transaction() as connection:
-            if trials.study_attribute(connection, self.study_id, EXPERIMENT_ATTRIBUTE) != self.uid:
-                raise StudyGoneError("the study was deleted while it was searched")
-            yield connection
+    def predictions(self, numbers: Sequence[int]) -> dict[int, NDArray[np.float32]]:
+        """What networks of complete trials give for the validation rows, (rows, outputs) each."""
+        return self.rounds.read(
+            lambda connection: catalogue.load_predictions(connection, self.uid, numbers)
+        )
 
     def network(self, number: int) -> tuple[str, Network]:
-        """The stored network of a trial and its digest.
+        """The network of a complete trial and its digest; trained again if it was not kept.
 
         Raises
         ------
         ArtifactError
-            If it is missing or damaged; names the trial and the file.
+            If it is missing or damaged, or trained again it is not what it was; names the trial.
         """
-        with self.rounds.reading() as connection:
-            digest = catalogue.load_artifacts(connection, self.uid).get(number)
+        kept = self.rounds.read(lambda connection: catalogue.load_artifacts(connection, self.uid))
+        digest = next((each.digest for each in kept if each.number == number), None)
         if digest is None:
-            raise ArtifactError(f"trial {number}: its network is not among those that are kept")
+            return self._train_again(number)
         try:
             return digest, Network.from_bytes(*self.artifacts.load(digest))
         except (ArtifactError, DamagedModelError) as error:
             raise ArtifactError(f"trial {number}: {error}") from error
 
+    def _once(self, work: Callable[[Connection], T]) -> T:
+        """A transaction on our study that is not tried again."""
+        with self.rounds.transaction() as connection:
+            return self._on_our_study(connection, work)
+
+    def _on_our_study(self, connection: Connection, work: Callable[[Connection], T]) -> T:
+        """Do ``work`` while nobody else changes our study."""
+        # It might be one that got the number of ours, deleted.
+        if slots.lock_study(connection, self.study_id, EXPERIMENT_ATTRIBUTE) != self.uid:
+            raise StudyGoneError("the study was deleted while it was searched")
+        return work(connection)
+
+    def _beat(self, connection: Connection) -> None:
+        leases.beat(connection, self.uid, self.owner)
+
+    def _leave(self, connection: Connection) -> None:
+        leases.leave(connection, self.study_id, self.uid, self.owner, self._since)
+
+    def _finish(
+        self,
+        connection: Connection,
+        results: Mapping[int, records.Result],
+        digests: Mapping[int, str],
+    ) -> tuple[set[int], list[str]]:
+        """Enter the results that are ours to enter, and forget networks that fell out of the best.
+
+        Returns the numbers that were entered, and digests that nothing refers to any more.
+        """
+        held = leases.held(connection, self.uid, self.owner)
+        ids = {number: held[number] for number in results if number in held}
+        taken = [results[number] for number in ids]
+        slots.finish(connection, ids, taken)
+        catalogue.save_arrays(connection, self.uid, taken)
+        new = [
+            records.Kept(number, digest, results[number].value)
+            for number, digest in digests.items()
+            if number in ids
+        ]
+        catalogue.save_artifacts(connection, self.uid, new)
+        leases.drop(connection, self.uid, self.owner, results)
+        dropped = catalogue.load_artifacts(connection, self.uid)[self.keep :] if new else []
+        catalogue.drop_artifacts(connection, self.uid, [each.number for each in dropped])
+        unused = catalogue.unreferenced(connection, [each.digest for each in dropped])
+        return set(ids), unused
+
     def _worth_keeping(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Those that are among the best so far; what falls out of them later is dropped then."""
-        with self.rounds.reading() as connection:
-            known = self._best(connection)
-        bar = known[-1][1] if len(known) == KEEP_NETWORKS else float("-inf")
-        return [each for each in outcomes if each.value is not None and each.value >= bar]
+        kept = self.rounds.read(lambda connection: catalogue.load_artifacts(connection, self.uid))
+        values = {each.number: each.value for each in kept if each.value is not None}
+        values |= {each.number: each.value for each in outcomes if each.value is not None}
+        ranked = sorted(values, key=lambda number: (-values[number], number))
+        best = set(ranked[: self.keep])
+        return [each for each in outcomes if each.number in best]
 
-    def _best(self, connection: Connection) -> list[tuple[int, float]]:
-        return trials.best(connection, self.study_id, KEEP_NETWORKS, having=OURS)
+    def _save(self, outcomes: Sequence[Outcome]) -> dict[int, str]:
+        """Number -> digest of the stored network."""
+        artifacts = [Artifact(*self._network(outcome).to_bytes()) for outcome in outcomes]
+        digests = self.artifacts.save_all(artifacts)
+        return {each.number: digest for each, digest in zip(outcomes, digests, strict=True)}
 
-    def _save(self, outcome: Outcome) -> str:
+    def _network(self, outcome: Outcome) -> Network:
         assert outcome.params is not None
         # The uid makes the file this study's own, which no other study can remove.
         trial = {"experiment": self.uid, "number": outcome.number, "validation": outcome.value}
-        network = self.prepared.network(outcome.params, trial)
-        return self.artifacts.save(Artifact(*network.to_bytes()))
+        return self.prepared.network(outcome.params, trial)
+
+    def _train_again(self, number: int) -> tuple[str, Network]:
+        record = next((each for each in self.trials() if each.number == number), None)
+        stored = self.predictions([number]).get(number)
+        if record is None or record.value is None or stored is None:
+            raise ArtifactError(f"trial {number} has no network")
+        (outcome,) = train_slots(self.prepared.problem, [Slot(number, record.params)])
+        if outcome.prediction is None or not np.array_equal(outcome.prediction, stored):
+            raise ArtifactError(
+                f"trial {number}: its network was not kept, and trained again it gives other "
+                "predictions: another processor or another version of NumPy trained it"
+            )
+        network = self._network(outcome)
+        return Artifact(*network.to_bytes()).digest, network
 
 
-def rank(records_of_trials: Sequence[records.TrialRecord]) -> list[records.TrialRecord]:
-    """The complete trials of ours, best first; of equal ones the lower number first.
-
-    What another program added to the study has no network and no predictions, so it cannot win.
-    """
-    ours = [
-        each for each in records_of_trials if each.value is not None and OURS in each.attributes
-    ]
-    return sorted(ours, key=lambda each: (-(each.value or 0.0), each.number))
+def _loss(trial: records.TrialRecord) -> FinishedTrial | None:
+    if trial.value is None or OURS not in trial.attributes:
+        return None
+    return FinishedTrial(trial.number, -trial.value, trial.params)
 
 
 def _result(outcome: Outcome) -> records.Result:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpo.experiment import Experiment
-from hpo.study_store import OURS, rank
+from hpo.study_store import FINISHED, OURS, rank
 from storage.records import Look, TrialRecord
+from storage.urls import masked
 
 BEST = 10
 """How many trials the list of the best shows."""
@@ -27,10 +28,18 @@ class Summary:
     look: Look | None
 
 
-def summarise(experiment: Experiment, url: str, started: float, *, keep_sealed: bool) -> Summary:
+def summarise(
+    experiment: Experiment,
+    url: str,
+    started: float,
+    *,
+    keep_sealed: bool,
+    stopped: str | None = None,
+) -> Summary:
     """Choose the winner, look at the test rows unless they are to stay sealed, and collect.
 
-    ``started`` is when the command began, by ``time.perf_counter``.
+    ``started`` is when the command began, by ``time.perf_counter``; ``stopped`` why the search
+    ended before all trials were trained.
 
     Raises
     ------
@@ -46,7 +55,7 @@ def summarise(experiment: Experiment, url: str, started: float, *, keep_sealed: 
     states = Counter(trial.state for trial in trials)
     document = {
         "study": experiment.study,
-        "storage": url,
+        "storage": masked(url),
         "task": experiment.settings.task,
         "metric": experiment.settings.metric,
         "rows": experiment.prepared.rows,
@@ -65,6 +74,7 @@ def summarise(experiment: Experiment, url: str, started: float, *, keep_sealed: 
             "params": winner.params,
         },
         "test": {"score": look and look.score, "evaluations": len(experiment.looks())},
+        "stopped": stopped,
         "seconds": round(time.perf_counter() - started, 3),
     }
     return Summary(document, rank(trials)[:BEST], look)
@@ -72,7 +82,7 @@ def summarise(experiment: Experiment, url: str, started: float, *, keep_sealed: 
 
 def _rounds(experiment: Experiment, trials: list[TrialRecord]) -> list[dict[str, Any]]:
     size = experiment.narrowing.trials_per_round
-    finished = [each for each in trials if each.state in {"COMPLETE", "PRUNED", "FAIL"}]
+    finished = [each for each in trials if each.state in FINISHED]
     counts = Counter(trial.number // size for trial in finished)
     best: dict[int, float] = {}
     for trial in rank(trials):

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
 from hpo.data.errors import DataError
 from hpo.data.loading import load
-from hpo.data.splitting import split_rows
+from hpo.data.splitting import Split, split_rows
 from hpo.data.table import Dataset
 from hpo.nn.architecture import Head
 from hpo.preparation import Prepared, prepare
@@ -88,7 +90,37 @@ def test_rows_are_encoded_as_scikit_learn_would() -> None:
         np.testing.assert_allclose(found.X, expected, rtol=1e-5, atol=1e-6)
         assert np.array_equal(found.targets[0], classes[rows])
         assert np.array_equal(getattr(prepared.problem, f"{part}_target"), classes[rows])
-    assert prepared.split_digest == split.digest()
+    assert prepared.split.digest() == split.digest()
+
+
+@pytest.mark.parametrize(("name", "task"), [("iris", "classification"), ("diabetes", "regression")])
+def test_a_split_that_was_kept_is_used_whatever_would_be_drawn(name: str, task: str) -> None:
+    dataset = load(name)
+    classes = dataset.target.values if task == "classification" else None
+    kept, _ = split_rows(dataset.features.n_rows, classes, seed=4)
+    drawn = prepare(dataset, settings(task, seed=4))
+    other = prepare(dataset, settings(task, seed=5))
+    again = prepare(dataset, settings(task, seed=5), Split.from_bytes(kept.to_bytes()))
+    assert essence(other) != essence(drawn)
+    assert essence(again) == essence(drawn)
+    assert again.split.digest() == kept.digest()
+    assert np.array_equal(again.sealed.rows, kept.test)
+    assert np.array_equal(again.problem.validation.X, drawn.problem.validation.X)
+    # Only the rows come from it, and nothing else of the other seed.
+    assert again.problem.seed == 5
+
+
+@given(st.lists(st.integers(0, 2), max_size=300))
+def test_a_split_is_packed_and_unpacked(roles: list[int]) -> None:
+    parts = [np.flatnonzero(np.array(roles) == role).astype(np.int64) for role in range(3)]
+    split = Split(*parts)
+    packed = split.to_bytes()
+    assert packed == Split(*(part.copy() for part in parts)).to_bytes()
+    again = Split.from_bytes(packed)
+    assert again.digest() == split.digest()
+    for one, other in zip((again.train, again.validation, again.test), parts, strict=True):
+        assert one.dtype == np.int64
+        assert np.array_equal(one, other)
 
 
 def test_targets_are_standardised_and_metrics_in_the_units_of_the_user() -> None:

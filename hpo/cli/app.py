@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from types import FrameType
+from urllib.parse import unquote
 
 import click
 
 from hpo._version import __version__
+from hpo.cli.doctor import doctor
+from hpo.cli.gc import gc
+from hpo.cli.leaderboard import leaderboard
 from hpo.cli.search import search
+from hpo.cli.studies import studies
 from hpo.data.errors import DataError
 from hpo.errors import NoFiniteTrialError, UsageError
 from storage.errors import ArtifactError, StorageError
@@ -50,13 +56,21 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-cli.add_command(search)
+for command in (search, leaderboard, studies, doctor, gc):
+    cli.add_command(command)
 
 
 def main() -> None:
     """Run the command and exit with its code."""
+    _watch_for_a_second_signal()
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(run(sys.argv[1:]))
+    # A shell starts what runs in the background with this signal ignored.
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _interrupt)
+    code = run(sys.argv[1:])
+    # All is said; a signal that interrupted what Python does at its end would show a traceback.
+    _end_at_once_next_time()
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -67,9 +81,10 @@ def run(arguments: Sequence[str]) -> int:
         result = cli.main(typed[:], prog_name="hpo", standalone_mode=False, obj=typed)
     except (Exception, TerminatedError) as error:
         if os.environ.get("HPO_DEBUG"):
-            traceback.print_exc()
+            click.echo(_without_passwords(traceback.format_exc(), arguments), err=True)
         code, line = _verdict(error)
-        click.echo(f"hpo: {' '.join(line.split())}", err=True)
+        line = _without_passwords(" ".join(line.split()), arguments)
+        click.echo(f"hpo: {line}", err=True)
         return code
     return result if isinstance(result, int) else 0
 
@@ -89,5 +104,44 @@ def _verdict(error: BaseException) -> tuple[int, str]:
     return INTERNAL, f"{what}; HPO_DEBUG=1 shows where, please report it"
 
 
+def _without_passwords(text: str, arguments: Sequence[str]) -> str:
+    """``text``, which may repeat what was typed, without the passwords of URLs in it."""
+    for each in (*arguments, *map(os.environ.get, ("HPO_STORAGE", "HPO_ARTIFACTS"))):
+        user = (each or "").partition("://")[2].rpartition("@")[0]
+        if typed := user.partition(":")[2]:
+            text = text.replace(typed, "***").replace(unquote(typed), "***")
+    return text
+
+
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    _end_at_once_next_time()
     raise TerminatedError
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    _end_at_once_next_time()
+    raise KeyboardInterrupt
+
+
+def _end_at_once_next_time() -> None:
+    """Leave the next signal to the watch: the first one gives back what is being trained."""
+    for sent in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sent, lambda _signal, _frame: None)
+
+
+def _watch_for_a_second_signal() -> None:
+    """Who sends another signal cannot wait, not even until a library's call returns.
+
+    While the main thread waits for a lock in one, no handler of ours runs, but Python writes the
+    signal's number to this pipe.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer)
+
+    def watch() -> None:
+        os.read(reader, 1)
+        (second,) = os.read(reader, 1)
+        os._exit(128 + second)
+
+    threading.Thread(target=watch, name="hpo-signals", daemon=True).start()

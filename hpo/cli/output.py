@@ -5,12 +5,23 @@ from __future__ import annotations
 import io
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from hpo.cli.words import interval, metric_word, parameters, plus_minus, score
+from hpo.cli.words import (
+    duration,
+    hidden,
+    interval,
+    metric_word,
+    parameters,
+    plus_minus,
+    score,
+    size,
+)
+from hpo.rehearsal import Rehearsal
 from hpo.summary import Summary
 
 
@@ -31,11 +42,7 @@ def result(summary: Summary, arguments: Sequence[str]) -> str:
         soft_wrap=True,
     )
     document = summary.document
-    rows = document["rows"]
-    console.print(
-        f"{document['study']}: {document['task']}, {rows['train']} training, "
-        f"{rows['validation']} validation and {rows['test']} test rows\n"
-    )
+    console.print(f"{_head(document)}\n")
     console.print(_narrowing(summary), soft_wrap=False)
     console.print()
     for line in (*best_lines(summary), "", *_winner(summary), *_totals(summary), ""):
@@ -44,6 +51,14 @@ def result(summary: Summary, arguments: Sequence[str]) -> str:
         console.print(line)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
+
+
+def _head(document: Mapping[str, Any]) -> str:
+    rows = document["rows"]
+    return (
+        f"{document['study']}: {document['task']}, {rows['train']} training, "
+        f"{rows['validation']} validation and {rows['test']} test rows"
+    )
 
 
 def best_lines(summary: Summary) -> list[str]:
@@ -91,10 +106,28 @@ def _test(summary: Summary, metric: str) -> str:
     return f"test: {seen} on {rows} rows (look {look.order}){note}"
 
 
+def rehearsal(plan: Rehearsal) -> str:
+    """What a search would do and take."""
+    document = plan.document
+    trials, estimate = document["trials"], document["estimate"]
+    ranges = (f"{name} {interval(*each)}" for name, each in document["space"].items())
+    lines = [
+        _head(document),
+        f"networks: {'-'.join(map(str, document['network']))}",
+        f"space: {', '.join(ranges)}",
+        f"trials: {trials['total']} in {trials['rounds']} rounds of {trials['per_round']}",
+        f"at most about {duration(estimate['seconds'])} and {size(estimate['bytes'])} of disk",
+        "nothing was written",
+    ]
+    return "\n".join(lines)
+
+
 def _totals(summary: Summary) -> list[str]:
     trials = summary.document["trials"]
     counts = ", ".join(f"{count} {state}" for state, count in trials.items() if count)
-    return [f"trials: {counts}, in {summary.document['seconds']:.1f} s"]
+    early = summary.document["stopped"]
+    ended = f" (stopped by the {early}; the same command goes on)" if early else ""
+    return [f"trials: {counts}, in {summary.document['seconds']:.1f} s{ended}"]
 
 
 def _next_commands(summary: Summary, arguments: Sequence[str]) -> list[str]:
@@ -110,7 +143,7 @@ def _next_commands(summary: Summary, arguments: Sequence[str]) -> list[str]:
 def _with_trials(arguments: Sequence[str], trials: int) -> str:
     """The command that was typed, with another total."""
     kept: list[str] = []
-    for place, argument in enumerate(arguments):
+    for place, argument in enumerate(map(hidden, arguments)):
         is_value = place > 0 and arguments[place - 1] == "--trials"
         if not (is_value or argument == "--trials" or argument.startswith("--trials=")):
             kept.append(argument)

@@ -18,7 +18,8 @@ from rich.text import Text
 from hpo.cli.words import interval, metric_word, parameters, score
 from hpo.experiment import Experiment
 from hpo.search.evaluation import Outcome
-from hpo.search.loop import Ranges, Recorded, RoundClaimed
+from hpo.search.loop import Event, OthersTrain, Ranges, RoundClaimed
+from hpo.study_store import FINISHED, rank
 from storage.records import TrialRecord
 
 BAR_CELLS = 24
@@ -30,11 +31,11 @@ def say(line: str) -> None:
         click.echo(line, err=True)
 
 
-def follow(experiment: Experiment, total: int, n_workers: int) -> None:
-    """Run the search to its end and show how it goes."""
+def follow(experiment: Experiment, total: int, n_workers: int, deadline: float = math.inf) -> None:
+    """Run the search to its end, or to ``deadline`` by ``time.time``, and show how it goes."""
     console = Console(stderr=True, emoji=False)
     progress = _Progress.of(experiment, total)
-    events = experiment.search(total, n_workers)
+    events = experiment.search(total, n_workers, deadline)
     if console.is_terminal and not console.is_dumb_terminal:
         with Live(progress, console=console, refresh_per_second=4, transient=True):
             for event in events:
@@ -43,15 +44,19 @@ def follow(experiment: Experiment, total: int, n_workers: int) -> None:
         _follow_plainly(progress, events)
 
 
-def _follow_plainly(progress: _Progress, events: Iterable[RoundClaimed | Recorded]) -> None:
+def _follow_plainly(progress: _Progress, events: Iterable[Event]) -> None:
     last = -math.inf
     for event in events:
+        before = progress.finished
         progress.take(event)
-        if isinstance(event, Recorded) and (
+        if progress.finished > before and (
             time.monotonic() - last >= 1 or progress.finished == progress.total
         ):
             last = time.monotonic()
             say(progress.line())
+    if progress.shared:  # the last trials may be another's
+        progress.look()
+        say(progress.line())
 
 
 @dataclass
@@ -68,13 +73,15 @@ class _Progress:
     params: dict[int, dict[str, float]] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     before: int = 0
+    shared: bool = False
+    looked: float = -math.inf
 
     @classmethod
     def of(cls, experiment: Experiment, total: int) -> _Progress:
         """What is there before this search trains anything."""
         trials = experiment.store.trials()
-        done = [each for each in trials if each.state in {"COMPLETE", "PRUNED", "FAIL"}]
-        ranked = experiment.store.ranked()
+        done = [each for each in trials if each.state in FINISHED]
+        ranked = rank(trials)
         return cls(
             experiment=experiment,
             total=max(total, len(done)),
@@ -85,11 +92,16 @@ class _Progress:
             params={each.number: each.params for each in ranked[:1]},
         )
 
-    def take(self, event: RoundClaimed | Recorded) -> None:
+    def take(self, event: Event) -> None:
         """Move on by one event."""
+        if isinstance(event, OthersTrain):
+            self._look_now_and_then()
+            return
         if isinstance(event, RoundClaimed):
             self.index, self.ranges = event.index, event.ranges
             self.params |= {slot.number: dict(slot.params) for slot in event.slots}
+            if self.shared:
+                self._look_now_and_then()
             return
         self.finished += len(event.outcomes)
         for outcome in event.outcomes:
@@ -97,6 +109,23 @@ class _Progress:
                 self.failed += 1
             elif self._beats(outcome.value, outcome.number):
                 self.best = outcome
+
+    def _look_now_and_then(self) -> None:
+        """See, once a second, what other searches have done."""
+        self.shared = True
+        if time.monotonic() - self.looked >= 1:
+            self.look()
+
+    def look(self) -> None:
+        """See what the storage holds."""
+        self.looked = time.monotonic()
+        trials = self.experiment.store.trials()
+        self.finished = sum(each.state in FINISHED for each in trials)
+        self.failed = sum(each.state == "FAIL" for each in trials)
+        ranked = rank(trials)
+        if ranked:
+            self.best = ranked[0]
+            self.params[ranked[0].number] = ranked[0].params
 
     def _beats(self, value: float, number: int) -> bool:
         if self.best is None or self.best.value is None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
 import os
-import sys
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hpo import settings as defaults
+from hpo.cli.printing import emit
 from hpo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -135,6 +136,27 @@ def _sizes(_context: click.Context, _option: click.Parameter, text: str) -> tupl
     metavar="N",
     help="Processes that train. Default: one per core.",
 )
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="End after so long with what there is; the same command goes on.",
+)
+@click.option(
+    "--keep",
+    type=click.IntRange(1),
+    metavar="N",
+    default=defaults.DEFAULT_KEEP,
+    show_default=True,
+    help="Networks that are kept whole, the best.",
+)
+@click.option(
+    "--artifacts",
+    envvar="HPO_ARTIFACTS",
+    metavar="WHERE",
+    help="Folder or s3://BUCKET/PREFIX of networks; also $HPO_ARTIFACTS. Default: beside the file.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what it would take, and write nothing.")
 @click.option("--keep-sealed", is_flag=True, help="Do not look at the test rows.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def search(
@@ -142,6 +164,10 @@ def search(
     storage: str,
     trials: int,
     workers: int | None,
+    timeout: float | None,
+    keep: int,
+    artifacts: str | None,
+    dry_run: bool,
     keep_sealed: bool,
     as_json: bool,
     **options: Any,
@@ -159,37 +185,40 @@ def search(
     diabetes. The same command again goes on where it stopped.
     """
     started = time.perf_counter()
+    deadline = math.inf if timeout is None else time.time() + timeout
+    workers = workers or _cores()
     # The libraries behind a search take a second to import, and --help needs none of them.
-    from hpo.cli.output import result
+    import optuna
+
+    from hpo.cli.output import rehearsal, result
     from hpo.cli.progress import follow, say
-    from hpo.experiment import hold
+    from hpo.experiment import Joining, joined
+    from hpo.rehearsal import rehearse
     from hpo.summary import summarise
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would tell of each study it makes
     dataset = _load(data, options)
     settings = _settings(dataset, options)
     study = _study_name(options["study"] or dataset.name)
-    with hold(dataset, settings, study=study, url=storage, trials=trials) as experiment:
+    if dry_run:
+        plan = rehearse(dataset, settings, study=study, trials=trials, workers=workers, keep=keep)
+        for warning in plan.warnings:
+            say(f"note: {warning}")
+        emit(json.dumps(plan.document) if as_json else rehearsal(plan))
+        return
+    joining = Joining(artifacts, keep)
+    with joined(
+        dataset, settings, study=study, url=storage, trials=trials, joining=joining
+    ) as experiment:
         for warning in experiment.prepared.warnings:
             say(f"note: {warning}")
-        follow(experiment, trials, workers or _cores())
-        summary = summarise(experiment, storage, started, keep_sealed=keep_sealed)
+        follow(experiment, trials, workers, deadline)
+        stopped = None if experiment.is_finished(trials) else "timeout"
+        summary = summarise(experiment, storage, started, keep_sealed=keep_sealed, stopped=stopped)
     if as_json:
-        _print(json.dumps(summary.document, allow_nan=False))
+        emit(json.dumps(summary.document, allow_nan=False))
     else:
-        _print(result(summary, click.get_current_context().obj).rstrip("\n"))
-
-
-def _print(text: str) -> None:
-    try:
-        try:
-            click.echo(text)
-        except UnicodeEncodeError:  # a file's name that is no text, or a terminal without UTF-8
-            click.echo(text.encode("utf-8", "surrogateescape"))
-    except BrokenPipeError:
-        # Whoever read our output has enough; Python must not complain while it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        raise UsageError(f"the result cannot be written: {error.strerror}") from error
+        emit(result(summary, click.get_current_context().obj).rstrip("\n"))
 
 
 def _study_name(name: str) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from typing import Any
+
+from storage.urls import masked
 
 _METRICS = {"accuracy": "acc", "r2": "R2"}
 _PARAMETERS = {"learning_rate": "lr"}
@@ -16,7 +20,19 @@ def metric_word(name: str) -> str:
 
 def parameters(params: Mapping[str, Any]) -> str:
     """``lr: 9.21e-03, weight decay: 4.59e-04``."""
-    return ", ".join(f"{_word(name)}: {value:.2e}" for name, value in params.items())
+    return ", ".join(
+        f"{parameter_word(name)}: {parameter(value)}" for name, value in params.items()
+    )
+
+
+def parameter(value: Any) -> str:
+    """A parameter's value: three digits of a number with a fraction, else as it is."""
+    return f"{value:.2e}" if isinstance(value, float) else str(value)
+
+
+def parameter_word(name: str) -> str:
+    """``lr`` for learning_rate; other names with blanks."""
+    return _PARAMETERS.get(name, name.replace("_", " "))
 
 
 def interval(low: float, high: float) -> str:
@@ -38,5 +54,21 @@ def plus_minus(value: float, standard_error: float) -> str:
     return f"{score(value)} ± {float(f'{standard_error:.2g}'):g}"
 
 
-def _word(name: str) -> str:
-    return _PARAMETERS.get(name, name.replace("_", " "))
+def duration(seconds: float) -> str:
+    """``12 s``, ``3 min`` or ``2.5 h``."""
+    if seconds < 90:
+        return f"{max(1, math.ceil(seconds))} s"
+    return f"{math.ceil(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def size(n_bytes: float) -> str:
+    """``1.2 MB``: a thousand bytes are a kB."""
+    power = min(4, (len(str(int(n_bytes))) - 1) // 3)
+    number = n_bytes / 1000**power
+    return f"{number:.1f} {'kMGT'[power - 1]}B" if power else f"{number:.0f} B"
+
+
+def hidden(argument: str) -> str:
+    """An argument as it may be shown: a URL in it without its password."""
+    url = re.search(r"[\w+]*://", argument)
+    return argument if url is None else argument[: url.start()] + masked(argument[url.start() :])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,19 @@ class Split:
         parts = (self.train, self.validation, self.test)
         hashes = [hashlib.sha256(part.astype("<i8").tobytes()).digest() for part in parts]
         return hashlib.sha256(b"".join(hashes)).hexdigest()
+
+    def to_bytes(self) -> bytes:
+        """The part of each row, packed; the same bytes for the same split."""
+        roles = np.zeros(len(self.train) + len(self.validation) + len(self.test), np.uint8)
+        roles[self.validation] = 1
+        roles[self.test] = 2
+        return zlib.compress(roles.tobytes())
+
+    @classmethod
+    def from_bytes(cls, packed: bytes) -> Split:
+        """The split that ``to_bytes`` packed."""
+        roles = np.frombuffer(zlib.decompress(packed), np.uint8)
+        return cls(*(np.flatnonzero(roles == role).astype(np.int64) for role in range(3)))
 
 
 def split_rows(

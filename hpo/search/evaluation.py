@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing import resource_tracker
 from typing import Any, NamedTuple
 
 import joblib
@@ -26,7 +29,7 @@ from hpo.nn.architecture import Architecture, Floats
 from hpo.nn.measuring import Targets
 from hpo.nn.members import Members, Rows, TrainingSettings
 from hpo.nn.network import PREDICTION_ROWS, predict
-from hpo.nn.training import Trained, train
+from hpo.nn.training import Curves, Trained, train
 from hpo.search import streams
 
 STACK_BYTES = 1 << 28
@@ -122,8 +125,17 @@ def row_order(seed: int) -> tuple[int, ...]:
     return seed, streams.ROW_ORDER
 
 
-def train_slots(problem: Problem, slots: Sequence[Slot]) -> list[Outcome]:
-    """Train the slots as one stack and score each member."""
+class OutOfTimeError(Exception):
+    """Training was broken off at its deadline."""
+
+
+def train_slots(
+    problem: Problem, slots: Sequence[Slot], deadline: float = math.inf
+) -> list[Outcome]:
+    """Train the slots as one stack and score each member.
+
+    Raises ``OutOfTimeError`` after the epoch in which ``deadline``, by ``time.time``, passes.
+    """
     start = time.perf_counter()
     members = Members(
         random_state=tuple((problem.seed, streams.MEMBER, slot.number) for slot in slots),
@@ -131,8 +143,20 @@ def train_slots(problem: Problem, slots: Sequence[Slot]) -> list[Outcome]:
         weight_decay=[slot.params["weight_decay"] for slot in slots],
     )
     training, validation = _plain(problem.training), _plain(problem.validation)
+
+    def check_time(_epoch: int, _curves: Curves) -> NDArray[np.bool_]:
+        if time.time() >= deadline:
+            raise OutOfTimeError
+        return np.zeros(len(slots), dtype=np.bool_)
+
     trained = train(
-        problem.architecture, problem.settings, members, training, validation, problem.row_loss
+        problem.architecture,
+        problem.settings,
+        members,
+        training,
+        validation,
+        problem.row_loss,
+        hopeless=check_time if deadline < math.inf else None,
     )
     seconds = (time.perf_counter() - start) / len(slots)
     return [
@@ -202,12 +226,28 @@ def _curves(
     }
 
 
-class Workers:
-    """Trains slots in ``n_workers`` processes, or in this one if that is 1."""
+def stack_size(problem: Problem, n_slots: int, n_workers: int) -> int:
+    """How many networks train as one stack, if so many are spread over so many processes."""
+    largest = max(1, min(MOST_MEMBERS, STACK_BYTES // problem.member_bytes))
+    # As many for every process, so that none waits long for another.
+    each = math.ceil(n_slots / n_workers)
+    return math.ceil(each / math.ceil(each / largest))
 
-    def __init__(self, problem: Problem, n_workers: int) -> None:
+
+class Workers:
+    """Trains slots in ``n_workers`` processes, or in this one if that is 1.
+
+    What is not trained at ``deadline``, by ``time.time``, is left out.
+    """
+
+    def __init__(self, problem: Problem, n_workers: int, deadline: float = math.inf) -> None:
         self.problem = problem
         self.n_workers = n_workers
+        self.deadline = deadline
+
+    def is_over(self) -> bool:
+        """Whether the deadline has passed."""
+        return time.time() >= self.deadline
 
     def evaluate(self, slots: Sequence[Slot]) -> Iterator[list[Outcome]]:
         """Outcomes of one stack after the other, in the order in which they are ready.
@@ -220,48 +260,79 @@ class Workers:
             for outcomes in self._spread(self._stacks(slots)):
                 for outcome in outcomes:
                     del left[outcome.number]
-                yield outcomes
+                if outcomes:
+                    yield outcomes
         except (BrokenProcessPool, MemoryError):
             for slot in list(left.values()):
-                yield [self._alone(slot)]
+                if outcomes := self._alone(slot):
+                    yield outcomes
 
     def _stacks(self, slots: Sequence[Slot]) -> list[Sequence[Slot]]:
-        largest = max(1, min(MOST_MEMBERS, STACK_BYTES // self.problem.member_bytes))
-        size = min(largest, math.ceil(len(slots) / self.n_workers))
+        size = stack_size(self.problem, len(slots), self.n_workers)
         return [slots[start : start + size] for start in range(0, len(slots), size)]
 
     def _spread(self, stacks: list[Sequence[Slot]]) -> Iterator[list[Outcome]]:
         if self.n_workers == 1:
-            yield from (train_slots(self.problem, stack) for stack in stacks)
+            yield from (_in_time(self.problem, stack, self.deadline) for stack in stacks)
             return
         # Never one job, or joblib would train in this process.
         n_jobs = max(2, min(self.n_workers, len(stacks)))
-        parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-        results = parallel(joblib.delayed(_work)(self.problem, stack) for stack in stacks)
-        try:
+        work = [joblib.delayed(_work)(self.problem, stack, self.deadline) for stack in stacks]
+        with _results(n_jobs, work) as results:
             # Not "yield from", which would close the results before the warnings are off.
             for outcomes in results:  # noqa: UP028
                 yield outcomes
-        finally:
-            with warnings.catch_warnings():  # of what was not waited for: that was meant
-                warnings.simplefilter("ignore")
-                results.close()
 
-    def _alone(self, slot: Slot) -> Outcome:
+    def _alone(self, slot: Slot) -> list[Outcome]:
         """Train one slot in a process of its own, so that its death harms nothing else."""
         try:
-            parallel = joblib.Parallel(n_jobs=2, return_as="list")
-            outcome: Outcome = parallel([joblib.delayed(_work)(self.problem, [slot])])[0][0]
+            work = joblib.delayed(_work)(self.problem, [slot], self.deadline)
+            with _results(2, [work]) as results:
+                outcomes = next(results)
         except BrokenProcessPool:
-            return Outcome(slot.number, None, "the worker process was killed while it trained", 0.0)
+            reason = "the worker process was killed while it trained"
         except MemoryError:
-            return Outcome(slot.number, None, "there was not enough memory to train it", 0.0)
-        return outcome
+            reason = "there was not enough memory to train it"
+        else:
+            return outcomes
+        return [Outcome(slot.number, None, reason, 0.0)]
 
 
-def _work(problem: Problem, slots: Sequence[Slot]) -> list[Outcome]:
+@contextmanager
+def _results(n_jobs: int, work: Sequence[Any]) -> Iterator[Iterator[list[Outcome]]]:
+    """What worker processes return, in the order in which they are ready."""
+    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    results = None
+    # A terminal sends ^C to the workers too. They inherit that it does not reach them, or one that
+    # is still importing would print a traceback.
+    resource_tracker.ensure_running()  # which lets it through again when it is started
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        try:
+            results = parallel(work)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        yield results
+    finally:
+        with warnings.catch_warnings():  # of what was not waited for: that was meant
+            warnings.simplefilter("ignore")
+            if results is not None:
+                results.close()
+
+
+def _work(problem: Problem, slots: Sequence[Slot], deadline: float) -> list[Outcome]:
     _follow_parent()
-    return train_slots(problem, slots)
+    return _in_time(problem, slots, deadline)
+
+
+def _in_time(problem: Problem, slots: Sequence[Slot], deadline: float) -> list[Outcome]:
+    """What became of the slots; nothing, if the deadline passes before all are trained."""
+    if time.time() >= deadline:
+        return []
+    try:
+        return train_slots(problem, slots, deadline)
+    except OutOfTimeError:
+        return []
 
 
 @cache

@@ -15,7 +15,10 @@ Evaluate = Callable[[Sequence[Slot]], Iterable[list[Outcome]]]
 
 
 class RoundStore(Protocol):
-    """Where a search keeps its trials. Numbers are dense: trial ``n`` exists if ``n + 1`` does."""
+    """Where searches keep the trials of a study, any number of them at once.
+
+    Numbers are dense: trial ``n`` exists if ``n + 1`` does.
+    """
 
     def size(self) -> int:
         """How many trials there are, in whatever state."""
@@ -24,13 +27,22 @@ class RoundStore(Protocol):
         """The complete trials, the values as losses: smaller is better."""
 
     def create_round(self, index: int, ranges: Ranges, slots: Sequence[Slot]) -> None:
-        """Enter new trials that wait to be trained; all of them, or none."""
+        """Enter new trials that wait to be trained; none, if another search entered them."""
 
     def claim(self, below: int) -> list[Slot]:
-        """Take all waiting trials numbered under ``below``."""
+        """Take a share of the waiting trials under ``below``: all, if nobody else is there.
 
-    def finish(self, outcomes: Sequence[Outcome]) -> None:
-        """Record what became of claimed trials; all of them, or none."""
+        What was claimed and not finished before is part of it.
+        """
+
+    def wait(self, below: int) -> bool:
+        """Wait a while if others train trials under ``below``; False, at once, if none is left."""
+
+    def finish(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Record what became of claimed trials; returns what was recorded.
+
+        A trial that was taken away meanwhile is not: another search trains it, to the same result.
+        """
 
 
 @dataclass(frozen=True)
@@ -49,22 +61,38 @@ class Recorded:
     outcomes: tuple[Outcome, ...]
 
 
+@dataclass(frozen=True)
+class OthersTrain:
+    """There is nothing to do until other searches have finished what they train."""
+
+
+Event = RoundClaimed | Recorded | OthersTrain
+
+
 def search(
     store: RoundStore,
     evaluate: Evaluate,
     space: SearchSpace,
     settings: NarrowingSettings,
     total: int,
-) -> Iterator[RoundClaimed | Recorded]:
+    is_over: Callable[[], bool] = lambda: False,
+) -> Iterator[Event]:
     """Train until ``total`` trials have finished; yields after each step that the store holds.
 
-    It may be broken off anywhere: called again, it goes on to the same trials.
+    It may be broken off anywhere: called again, it goes on to the same trials. ``is_over`` ends it
+    before the next step.
     """
-    while True:
+    while not is_over():
         slots = store.claim(below=total)
         if slots:
             yield from _train(store, evaluate, space, settings, slots)
-        elif (first := store.size()) < total:
+            continue
+        # Read before it is seen that nothing is unfinished: a round that another search enters in
+        # between must not pass for one that is done.
+        first = store.size()
+        if store.wait(below=total):
+            yield OthersTrain()
+        elif first < total:
             _create_round(store, space, settings, first, total)
         else:
             return
@@ -76,13 +104,12 @@ def _train(
     space: SearchSpace,
     settings: NarrowingSettings,
     slots: list[Slot],
-) -> Iterator[RoundClaimed | Recorded]:
+) -> Iterator[Event]:
     index = slots[0].number // settings.trials_per_round
     ranges = space.ranges(narrow(space.distributions, store.losses(), settings, index))
     yield RoundClaimed(index, ranges, tuple(slots))
     for outcomes in evaluate(slots):
-        store.finish(outcomes)
-        yield Recorded(tuple(outcomes))
+        yield Recorded(tuple(store.finish(outcomes)))
 
 
 def _create_round(

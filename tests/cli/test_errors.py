@@ -65,10 +65,14 @@ def assert_refused(
         (["digits", "--storage", "hpo.db"], 4, ["sqlite:///"]),
         (["digits", "--storage", "sqlite:///no/such/folder/x.db"], 4, ["no/such/folder"]),
         (
-            ["digits", "--storage", "postgresql://me:secret@host/db"],
+            ["digits", "--storage", "oracle://me:secret@host/db"],
             4,
-            ["SQLite files", "sqlite:///"],
+            ["SQLite, PostgreSQL or MySQL, not in oracle", "sqlite:///"],
         ),
+        (["digits", "--storage", "postgresql://me:secret@host"], 4, ["names no database"]),
+        (["digits", "--storage", "mysql://me:se@cret@host/db"], 4, ["'@' too many", "%40"]),
+        (["digits", "--timeout", "0"], 2, ["--timeout"]),
+        (["digits", "--keep", "0"], 2, ["--keep"]),
     ],
 )
 @pytest.mark.usefixtures("table")
@@ -108,18 +112,6 @@ def test_foreign_and_broken_databases_end_with_4_and_stay_as_they_are(
         before = path.read_bytes()
         assert_refused(hpo, tmp_path, ["digits", "--storage", f"sqlite:///{path}"], 4, says)
         assert path.read_bytes() == before
-
-
-def test_a_second_search_of_a_study_is_refused(hpo: Hpo, tmp_path: Path) -> None:
-    from storage.locks import study_lock
-
-    quick = ("--trials", 2, "--rounds", 1, "--hidden", 4, "--epochs", 1)
-    with study_lock(tmp_path / "hpo.artifacts", "iris"):
-        ran = hpo("search", "iris", *quick)
-        assert ran.code == 4
-        assert "another search of study 'iris' is running" in ran.err
-        assert hpo("search", "iris", *quick, "--study", "other").code == 0
-    assert hpo("search", "iris", *quick).code == 0
 
 
 def test_an_internal_error_is_one_line_too(hpo: Hpo, monkeypatch: pytest.MonkeyPatch) -> None:

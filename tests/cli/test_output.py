@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from hpo.cli.output import result
+from hpo.cli.output import rehearsal, result
+from hpo.rehearsal import Rehearsal
 from hpo.summary import Summary
 from storage.records import Look, TrialRecord
 
@@ -30,13 +32,16 @@ def document(**changes: Any) -> dict[str, Any]:
             "params": {"learning_rate": 1e-3},
         },
         "test": {"score": 0.625, "evaluations": 3},
+        "stopped": None,
         "seconds": 1.25,
     } | changes  # fmt: skip
 
 
-def shown(look: Look | None = None, **changes: Any) -> list[str]:
+def shown(
+    look: Look | None = None, arguments: Sequence[str] = ("search", "x"), **changes: Any
+) -> list[str]:
     best = [TrialRecord(2, "COMPLETE", 0.75, {"learning_rate": 1e-3}, {})]
-    text = result(Summary(document(**changes), best, look), ["search", "x"])
+    text = result(Summary(document(**changes), best, look), arguments)
     return [line.rstrip() for line in text.splitlines()]
 
 
@@ -81,3 +86,52 @@ def test_words_in_colons_are_no_pictures() -> None:
 def test_a_narrow_terminal_cuts_no_number_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "20")
     assert shown()[3] == "    1       4  1.0e-04..1.0e-02         0.750"
+
+
+def test_an_end_before_all_trials_is_said_with_what_goes_on() -> None:
+    line = (
+        "trials: 3 complete, 2 failed, in 1.2 s (stopped by the timeout; the same command goes on)"
+    )
+    assert line in shown(stopped="timeout")
+
+
+@pytest.mark.parametrize(
+    ("typed", "repeated"),
+    [
+        (["--storage", "mysql://me:S3CRET@h/db"], "--storage 'mysql://me:***@h/db'"),
+        (["--storage=mysql://me:S3CRET@h/db"], "'--storage=mysql://me:***@h/db'"),
+        (["--trials", "4", "--seed", "1"], "--seed 1"),
+        (["--seed", "1", "--trials=4"], "--seed 1"),
+    ],
+)
+def test_the_next_command_repeats_the_arguments_without_a_password(
+    typed: list[str], repeated: str
+) -> None:
+    lines = shown(None, ["search", "x", *typed])
+    assert f"  hpo search x {repeated} --trials 9" in lines
+
+
+def plan(**estimate: float) -> Rehearsal:
+    known = {
+        "dry_run": True,
+        "study": "s",
+        "task": "regression",
+        "metric": "r2",
+        "rows": {"train": 70, "validation": 20, "test": 10},
+        "network": [4, 64, 64, 1],
+        "trials": {"total": 100, "rounds": 5, "per_round": 20},
+        "space": {"learning_rate": [1e-5, 0.1], "weight_decay": [0.0, 1.0]},
+        "estimate": estimate,
+    }
+    return Rehearsal(known, ())
+
+
+def test_what_a_dry_run_says() -> None:
+    assert rehearsal(plan(seconds=12.3, bytes=1_234_567)).splitlines() == [
+        "s: regression, 70 training, 20 validation and 10 test rows",
+        "networks: 4-64-64-1",
+        "space: learning_rate 1.0e-05..1.0e-01, weight_decay 0.0e+00..1.0e+00",
+        "trials: 100 in 5 rounds of 20",
+        "at most about 13 s and 1.2 MB of disk",
+        "nothing was written",
+    ]

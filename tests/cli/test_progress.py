@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +11,7 @@ from optuna.distributions import FloatDistribution
 
 from hpo.cli.progress import _bar, _follow_plainly, _Progress, say
 from hpo.search.evaluation import Outcome, Slot
-from hpo.search.loop import Recorded, RoundClaimed
+from hpo.search.loop import Event, OthersTrain, Recorded, RoundClaimed
 from hpo.search.narrowing import NarrowingSettings
 from storage.records import TrialRecord
 
@@ -49,11 +50,7 @@ def test_a_linear_range_is_drawn_linearly() -> None:
 
 def progress(*trials: TrialRecord, total: int = 10) -> _Progress:
     """The state before a search of a study that holds these trials already, four to a round."""
-    ranked = sorted(
-        (each for each in trials if each.value is not None),
-        key=lambda each: (-(each.value or 0), each.number),
-    )
-    store = SimpleNamespace(trials=lambda: list(trials), ranked=lambda: ranked)
+    store = SimpleNamespace(trials=lambda: list(trials))
     experiment = SimpleNamespace(
         study="s",
         store=store,
@@ -61,6 +58,10 @@ def progress(*trials: TrialRecord, total: int = 10) -> _Progress:
         settings=SimpleNamespace(metric="accuracy"),
     )
     return _Progress.of(experiment, total)  # type: ignore[arg-type]
+
+
+def complete(number: int, value: float) -> TrialRecord:
+    return TrialRecord(number, "COMPLETE", value, {"learning_rate": 10.0**-number}, {"train": 0.5})
 
 
 def claimed(index: int, *numbers: int) -> RoundClaimed:
@@ -94,28 +95,65 @@ def test_of_equal_scores_the_lower_number_is_best() -> None:
 
 def test_a_search_that_goes_on_counts_what_was_there() -> None:
     state = progress(
-        TrialRecord(0, "COMPLETE", 0.75, {"learning_rate": 0.1}, {}),
+        complete(0, 0.75),
         TrialRecord(1, "FAIL", None, {}, {}),
         TrialRecord(2, "WAITING", None, {}, {}),
     )
     assert state.line().startswith("s: round 1/3, 2/10 trials, 1 failed, best val acc 0.750 (tri")
-    assert "lr: 1.00e-01" in state.line()
+    assert "lr: 1.00e+00" in state.line()
     state.started -= 20
     state.take(claimed(0, 2, 3))
     state.take(recorded({2: 0.5, 3: 0.5}))
     # Two were trained in 20 seconds, and six are left.
-    assert state.line().endswith("best val acc 0.750 (trial 0), lr: 1.00e-01, 60 s left")
+    assert state.line().endswith("best val acc 0.750 (trial 0), lr: 1.00e+00, 60 s left")
 
 
 def test_a_total_that_is_passed_already() -> None:
-    done = [TrialRecord(number, "COMPLETE", 0.5, {}, {}) for number in range(6)]
+    done = [complete(number, 0.5) for number in range(6)]
     assert "6/6 trials" in progress(*done, total=3).line()
+
+
+def test_while_others_train_it_is_seen_what_they_have_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = progress(total=8)
+    state.take(claimed(0, 0, 1))
+    state.take(recorded({0: 0.5, 1: 0.5}))
+    trials = [complete(number, number / 10) for number in range(3)]
+    trials += [TrialRecord(3, "FAIL", None, {}, {}), TrialRecord(4, "RUNNING", None, {}, {})]
+    looks = []
+
+    def look() -> list[TrialRecord]:
+        looks.append(clock[0])
+        return trials
+
+    clock = [100.0]
+    monkeypatch.setattr("hpo.cli.progress.time.monotonic", lambda: clock[0])
+    state.experiment.store.trials = look  # type: ignore[method-assign]
+    for moment in (100.0, 100.5, 100.9, 101.0, 101.1):
+        clock[0] = moment
+        state.take(OthersTrain())
+    assert looks == [100.0, 101.0], "not more than once a second"
+    assert "4/8 trials, 1 failed, best val acc 0.200 (trial 2), lr: 1.00e-02" in state.line()
+
+
+def test_the_last_line_counts_what_others_have_done_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    state = progress(total=4)
+    events: list[Event] = [claimed(0, 0, 1), recorded({0: 0.5, 1: 0.25}), OthersTrain()]
+
+    def until_the_others_are_done() -> Iterator[Event]:
+        yield from events
+        done = [complete(number, number / 10) for number in range(4)]
+        state.experiment.store.trials = lambda: done  # type: ignore[method-assign]
+
+    _follow_plainly(state, until_the_others_are_done())
+    assert "4/4 trials, best val acc 0.300 (trial 3)" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_the_last_line_is_printed_whatever_was_printed_before(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    events: list[RoundClaimed | Recorded] = [
+    events: list[Event] = [
         claimed(0, 0, 1),
         recorded({0: 0.5}),
         recorded({1: 0.5}),

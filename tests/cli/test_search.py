@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shlex
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
@@ -20,8 +22,10 @@ from sklearn.datasets import load_diabetes, load_iris
 
 from hpo import NarrowingSampler
 from hpo.cli.app import run
+from hpo.data.splitting import split_rows
 from hpo.search.narrowing import NarrowingSettings
-from tests.running import Hpo, integrity, stock_optuna, stored_trials
+from tests.running import Hpo, finish, integrity, start, stock_optuna, stored_trials
+from tests.storage.looking import content
 
 QUICK = ("--trials", 12, "--rounds", 3, "--hidden", 8, "--epochs", 6)
 
@@ -49,6 +53,7 @@ def test_the_document_has_what_the_interface_promises(hpo: Hpo) -> None:
     assert 0 <= best["expected"] <= best["validation"] <= 1
     assert document["test"]["evaluations"] == 1
     assert 0 < document["test"]["score"] <= 1
+    assert document["stopped"] is None
     assert document["seconds"] > 0
 
 
@@ -257,15 +262,40 @@ def test_changed_data_are_refused_with_the_difference(hpo: Hpo, tmp_path: Path) 
     assert "columns changed: a" in ran.err
 
 
-def test_another_split_of_the_same_rows_is_refused(
-    hpo: Hpo, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("data", ["iris", "diabetes"])
+def test_a_study_keeps_the_rows_that_it_began_with(
+    hpo: Hpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str
 ) -> None:
-    """As a later NumPy might draw it: rows that were trained on would be tested on."""
+    """Whatever a later NumPy draws: or rows that were trained on would be tested on."""
+    for url in ("sqlite:///here.db", "sqlite:///later.db"):
+        search(hpo, "--storage", url, "--keep-sealed", data=data)
+    here = search(hpo, "--storage", "sqlite:///here.db", "--trials", 20, data=data)
+
+    def as_a_later_numpy(*arguments: Any, seed: int, **named: Any) -> Any:
+        return split_rows(*arguments, seed=seed + 1000, **named)
+
+    monkeypatch.setattr("hpo.preparation.split_rows", as_a_later_numpy)
+    later = search(hpo, "--storage", "sqlite:///later.db", "--trials", 20, data=data)
+    assert {**later, "seconds": 0, "storage": ""} == {**here, "seconds": 0, "storage": ""}
+    assert stored_trials(tmp_path / "later.db", data) == stored_trials(tmp_path / "here.db", data)
+    anew = search(hpo, "--storage", "sqlite:///anew.db", "--trials", 12, data=data)
+    assert anew["best"] != here["best"], "the other rows were to give other scores"
+
+
+def test_other_rows_than_a_study_of_an_older_version_had_are_refused(
+    hpo: Hpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It kept no rows, only their hash."""
     search(hpo)
+    with closing(sqlite3.connect(tmp_path / "hpo.db")) as connection, connection:
+        connection.execute("UPDATE hpo_experiments SET split = NULL")
+    search(hpo)
+    before = stored_trials(tmp_path / "hpo.db", "iris")
     monkeypatch.setattr("hpo.data.splitting.Split.digest", lambda _: "another")
-    ran = hpo("search", "iris", *QUICK)
+    ran = hpo("search", "iris", *QUICK, "--trials", 16)
     assert ran.code == 2
     assert f"NumPy {np.__version__} splits the rows in another way" in ran.err
+    assert stored_trials(tmp_path / "hpo.db", "iris") == before
 
 
 def test_a_study_goes_on_narrowing_as_it_began(
@@ -371,8 +401,12 @@ def test_every_core_trains_unless_told_otherwise(
     asked: list[int] = []
 
     class Idle:
-        def __init__(self, _problem: object, n_workers: int) -> None:
+        def __init__(self, _problem: object, n_workers: int, deadline: float) -> None:
+            assert deadline == math.inf
             asked.append(n_workers)
+
+        def is_over(self) -> bool:
+            return True
 
         def evaluate(self, _slots: object) -> list[list[object]]:
             return []
@@ -437,15 +471,19 @@ def test_a_study_of_another_program_is_refused(
     assert "was not made by hpo search" in ran.err
 
 
-def test_a_study_that_another_program_made_empty_is_refused_if_it_minimises(
-    hpo: Hpo, tmp_path: Path
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_an_empty_study_of_another_program_is_refused_and_stays_as_it_is(
+    hpo: Hpo, tmp_path: Path, direction: Literal["minimize", "maximize"]
 ) -> None:
     with stock_optuna(tmp_path / "hpo.db") as storage:
-        optuna.create_study(study_name="iris", storage=storage, direction="minimize")
-        optuna.create_study(study_name="other", storage=storage, direction="maximize")
+        optuna.create_study(study_name="iris", storage=storage, direction=direction)
     ran = hpo("search", "iris", *QUICK)
     assert ran.code == 2
-    assert hpo("search", "iris", *QUICK, "--study", "other").code == 0
+    assert "was not made by hpo search" in ran.err
+    with stock_optuna(tmp_path / "hpo.db") as storage:
+        study = optuna.load_study(study_name="iris", storage=storage)
+        assert study.direction.name.lower() == direction
+        assert study.user_attrs == {}
 
 
 def test_trials_of_another_program_count_but_never_win(hpo: Hpo, tmp_path: Path) -> None:
@@ -565,11 +603,8 @@ def test_files_are_for_the_owner_only(hpo: Hpo, tmp_path: Path) -> None:
     assert modes == {0o600}
 
 
-def test_only_the_best_networks_are_kept(
-    hpo: Hpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("hpo.study_store.KEEP_NETWORKS", 3)
-    search(hpo, "--trials", 30, data="diabetes")
+def test_only_as_many_networks_are_kept_as_asked_for_the_best(hpo: Hpo, tmp_path: Path) -> None:
+    search(hpo, "--trials", 30, "--keep", 3, data="diabetes")
     trials = stored_trials(tmp_path / "hpo.db", "diabetes")
     ranked = sorted(trials, key=lambda number: (-trials[number]["values"][0][1], number))
     with closing(sqlite3.connect(tmp_path / "hpo.db")) as connection:
@@ -577,6 +612,168 @@ def test_only_the_best_networks_are_kept(
     assert sorted(kept) == sorted(ranked[:3])
     files = {path.stem for path in (tmp_path / "hpo.artifacts").glob("*.npz")}
     assert files == set(kept.values())
+
+
+def test_how_many_networks_are_kept_is_no_setting(hpo: Hpo, tmp_path: Path) -> None:
+    few = search(hpo, "--keep", 1, data="diabetes")
+    many = search(hpo, "--storage", "sqlite:///many.db", data="diabetes")
+    assert {**few, "seconds": 0, "storage": ""} == {**many, "seconds": 0, "storage": ""}
+    assert stored_trials(tmp_path / "hpo.db", "diabetes") == stored_trials(
+        tmp_path / "many.db", "diabetes"
+    )
+    # Nor does it hinder one who goes on with another number.
+    search(hpo, "--keep", 2, "--trials", 16, data="diabetes")
+    search(hpo, "--keep", 7, "--trials", 20, data="diabetes")
+
+
+# Ended early
+
+
+class Clock:
+    """Shows the time as it is, until it has been looked at so often; then it is far later."""
+
+    def __init__(self, looks: int) -> None:
+        self.left = looks
+        self.perf_counter = time.perf_counter
+
+    def time(self) -> float:
+        self.left -= 1
+        return time.time() + (1e9 if self.left < 0 else 0)
+
+
+@pytest.mark.parametrize("looks", [6, 11, 17, 24])
+def test_a_timeout_ends_well_and_the_same_command_goes_on_to_the_same_trials(
+    hpo: Hpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: int
+) -> None:
+    """The clock is looked at before a step, before a stack, and after each epoch."""
+    monkeypatch.setattr("hpo.search.evaluation.MOST_MEMBERS", 2)
+    calm = search(hpo, "--storage", "sqlite:///calm.db", data="diabetes")
+    clock = Clock(looks)
+    with monkeypatch.context() as patched:
+        patched.setattr("hpo.search.evaluation.time", clock)
+        ran = hpo("search", "diabetes", *QUICK, "--timeout", 1000, "--json", "--keep-sealed")
+        if looks < 10:
+            assert ran.code == 5
+            assert "no trial has finished yet: run the same command again" in ran.err
+        else:
+            assert ran.code == 0, ran.err
+            assert ran.document["stopped"] == "timeout"
+            assert 0 < ran.document["trials"]["complete"] < 12
+    assert clock.left < 0
+    states = {each["state"] for each in stored_trials(tmp_path / "hpo.db", "diabetes").values()}
+    assert states <= {"COMPLETE", "WAITING"}, "what was not trained waits for another search"
+    final = search(hpo, "--timeout", 1000, data="diabetes")
+    assert {**final, "seconds": 0, "storage": ""} == {**calm, "seconds": 0, "storage": ""}
+    assert stored_trials(tmp_path / "hpo.db", "diabetes") == stored_trials(
+        tmp_path / "calm.db", "diabetes"
+    )
+
+
+def test_a_timeout_ends_training_that_has_no_end(hpo: Hpo) -> None:
+    endless = ("--epochs", 10**6, "--patience", 0, "--timeout", 1)
+    began = time.monotonic()
+    ran = hpo("search", "iris", *QUICK, *endless)
+    assert time.monotonic() - began < 30
+    assert (ran.code, ran.out) == (5, "")
+    assert ran.err.count("\n") == 1
+    assert "no trial has finished yet: run the same command again" in ran.err
+
+
+def test_a_search_that_needs_nothing_more_was_not_stopped(hpo: Hpo) -> None:
+    search(hpo)
+    document = search(hpo, "--timeout", 1e-9)
+    assert document["stopped"] is None
+    assert document["trials"] == {"complete": 12, "pruned": 0, "failed": 0}
+
+
+def test_two_searches_at_once_are_one(hpo: Hpo, tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    command = ("search", "wine", *QUICK, "--trials", 24, "--workers", 1, "--json")
+    both = [finish(each) for each in [start(tmp_path / "shared", *command) for _ in range(2)]]
+    calm = hpo(*command).document
+    for ran in both:
+        assert ran.code == 0, ran.err
+        assert {**ran.document, "seconds": 0} == {**calm, "seconds": 0}
+    path = tmp_path / "shared" / "hpo.db"
+    assert stored_trials(path, "wine") == stored_trials(tmp_path / "hpo.db", "wine")
+    with closing(sqlite3.connect(path)) as connection:
+        for table, rows in (("hpo_owners", 0), ("hpo_claims", 0), ("hpo_test_looks", 1)):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (rows,)
+
+
+# Rehearsed
+
+
+def test_a_dry_run_writes_nothing_and_looks_at_no_test_row(
+    hpo: Hpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpo.preparation.SealedRows.score", None)
+    path = write_csv(tmp_path / "flowers.csv")
+    ran = hpo("search", path, "--target", "kind", *QUICK, "--dry-run")
+    assert ran.code == 0, ran.err
+    assert ran.out.splitlines()[0] == (
+        "flowers: classification, 57 training, 15 validation and 18 test rows"
+    )
+    assert ran.out.splitlines()[1] == "networks: 4-8-3"
+    assert ran.out.splitlines()[-1] == "nothing was written"
+    assert set(content(tmp_path)) == {"flowers.csv"}
+
+
+def test_a_dry_run_touches_no_study_that_is_there(hpo: Hpo, tmp_path: Path) -> None:
+    search(hpo)
+    before = content(tmp_path)
+    assert hpo("search", "iris", *QUICK, "--dry-run", "--seed", 5).code == 0
+    assert content(tmp_path) == before
+    assert hpo("search", "iris", *QUICK, "--dry-run", "--storage", "sqlite:///no/x.db").code == 0
+    assert content(tmp_path) == before
+
+
+def test_what_a_dry_run_foretells(hpo: Hpo) -> None:
+    document = hpo("search", "iris", *QUICK, "--trials", 100, "--dry-run", "--json").document
+    seconds, n_bytes = document["estimate"].pop("seconds"), document["estimate"].pop("bytes")
+    assert document == {
+        "dry_run": True,
+        "study": "iris",
+        "task": "classification",
+        "metric": "accuracy",
+        "rows": {"train": 96, "validation": 24, "test": 30},
+        "network": [4, 8, 3],
+        "trials": {"total": 100, "rounds": 3, "per_round": 34},
+        "space": {"learning_rate": [1e-5, 1e-1], "weight_decay": [1e-5, 10.0]},
+        "estimate": {},
+    }
+    assert 0 <= seconds < 60
+    assert 10_000 < n_bytes < 10_000_000
+
+
+def test_bad_data_and_settings_are_refused_in_a_dry_run_too(hpo: Hpo, tmp_path: Path) -> None:
+    for arguments, code in (
+        (["nothing.csv"], 3),
+        (["digits", "--hidden", "8,0"], 2),
+        (["iris", "--hidden", "1000000000"], 2),
+    ):
+        ran = hpo("search", *arguments, "--dry-run")
+        assert (ran.code, ran.out) == (code, "")
+        assert ran.err.count("\n") == 1
+    assert content(tmp_path) == {}
+
+
+def test_the_room_that_a_dry_run_foretells_is_about_what_is_taken(hpo: Hpo, tmp_path: Path) -> None:
+    quick = ("--trials", 80, "--rounds", 1, "--hidden", "24,24", "--epochs", 20, "--keep", 10)
+    foretold = hpo("search", "wine", *quick, "--dry-run", "--json").document["estimate"]["bytes"]
+    search(hpo)  # which creates the tables
+    before = sum(map(len, content(tmp_path).values()))
+    assert hpo("search", "wine", *quick).code == 0
+    taken = sum(map(len, content(tmp_path).values())) - before
+    assert taken / 2 < foretold < taken * 2
+
+
+def test_the_time_that_a_dry_run_foretells_is_about_what_it_takes(hpo: Hpo) -> None:
+    """Within a wide margin, for cores are shared."""
+    slow = ("--trials", 20, "--rounds", 1, "--hidden", "96,96", "--epochs", 40, "--patience", 0)
+    foretold = hpo("search", "digits", *slow, "--dry-run", "--json").document
+    taken = hpo("search", "digits", *slow, "--json").document["seconds"]
+    assert taken / 5 < foretold["estimate"]["seconds"] < taken * 5
 
 
 def test_help_begins_with_an_example_and_imports_no_heavy_library() -> None:

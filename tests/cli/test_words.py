@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hpo.cli.words import parameters, plus_minus, score
+from hpo.cli.words import duration, hidden, parameters, plus_minus, score, size
 
 
 @pytest.mark.parametrize(
@@ -40,3 +42,65 @@ def test_standard_errors(value: float, error: float, text: str) -> None:
 def test_parameters_have_the_names_of_the_field() -> None:
     params = {"learning_rate": 0.00921, "weight_decay": 4.59e-4}
     assert parameters(params) == "lr: 9.21e-03, weight decay: 4.59e-04"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "1 s"),
+        (0.2, "1 s"),
+        (12.1, "13 s"),
+        (89.9, "90 s"),
+        (90, "2 min"),
+        (180.0, "3 min"),
+        (180.1, "4 min"),
+        (5399, "90 min"),
+        (5400, "1.5 h"),
+        (1e6, "277.8 h"),
+    ],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (1234, "1.2 kB"),
+        (12_345_678, "12.3 MB"),
+        (5e9, "5.0 GB"),
+        (5e15, "5000.0 TB"),
+    ],
+)
+def test_sizes(n_bytes: float, text: str) -> None:
+    assert size(n_bytes) == text
+
+
+@pytest.mark.parametrize(
+    "argument", ["search", "digits", "--trials", "--trials=4", "a b.csv", "--space=a=1..2", "x=y"]
+)
+def test_what_is_no_url_is_shown_as_it_was_typed(argument: str) -> None:
+    assert hidden(argument) == argument
+
+
+URLS = [
+    "postgresql://user:{}@host/db",
+    "mysql+pymysql://user:{}@host:3306/db?a=b=c",
+    "postgresql://host/db?password={}",
+    "postgresql://host/db?a=b&sslpassword={}",
+]
+
+
+@given(
+    st.sampled_from(["", "--storage=", "--artifacts=", "--", "-x="]),
+    st.sampled_from(URLS),
+    st.text("ab1@:/?#%[]&=+ ", max_size=12),
+)
+def test_no_argument_shows_a_password(option: str, url: str, noise: str) -> None:
+    shown = hidden(option + url.format(f"S3{noise}CRET"))
+    assert "S3" not in shown
+    assert "CRET" not in shown
+    assert shown.startswith(option)

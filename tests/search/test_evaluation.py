@@ -7,6 +7,8 @@ import math
 import os
 import signal
 import sys
+import time
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import cloudpickle
@@ -18,7 +20,15 @@ from hpo.data.loading import load
 from hpo.nn.network import predict
 from hpo.preparation import prepare
 from hpo.search import evaluation, streams
-from hpo.search.evaluation import Outcome, Problem, Slot, Workers, row_order, train_slots
+from hpo.search.evaluation import (
+    Outcome,
+    OutOfTimeError,
+    Problem,
+    Slot,
+    Workers,
+    row_order,
+    train_slots,
+)
 from hpo.search.space import SearchSpace
 from hpo.settings import Settings
 
@@ -196,10 +206,13 @@ def test_stacks_are_bounded_by_members_and_by_memory(monkeypatch: pytest.MonkeyP
     def sizes(count: int, n_workers: int) -> list[int]:
         return [len(stack) for stack in Workers(task, n_workers)._stacks(slots(count))]
 
-    assert sizes(130, 1) == [64, 64, 2]
+    assert sizes(130, 1) == [44, 44, 42]  # as alike as can be
+    assert sizes(64, 1) == [64]
+    assert sizes(130, 2) == [33, 33, 33, 31]
     assert sizes(9, 4) == [3, 3, 3]
+    assert sizes(2, 4) == [1, 1]
     monkeypatch.setattr(evaluation, "STACK_BYTES", 5 * task.member_bytes + 1)
-    assert sizes(12, 1) == [5, 5, 2]
+    assert sizes(12, 1) == [4, 4, 4]
     monkeypatch.setattr(evaluation, "STACK_BYTES", task.member_bytes - 1)
     assert sizes(2, 1) == [1, 1]
 
@@ -271,3 +284,89 @@ def test_a_fault_of_the_program_is_no_failed_trial() -> None:
     broken = [Slot(0, {"learning_rate": 1e-2})]
     with pytest.raises(KeyError):
         by_number(Workers(task, 1), broken)
+
+
+# Deadlines
+
+
+def clock(*moments: float) -> SimpleNamespace:
+    """A clock that shows these moments one after the other, and then no more."""
+    return SimpleNamespace(time=iter(moments).__next__, perf_counter=lambda: 0.0)
+
+
+def test_a_deadline_that_is_not_reached_changes_nothing() -> None:
+    task = problem()
+    free, bound = train_slots(task, slots(3)), train_slots(task, slots(3), time.time() + 3600)
+    assert [essence(each) for each in bound] == [essence(each) for each in free]
+
+
+def test_training_ends_with_the_epoch_in_which_the_deadline_passes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown = clock(1.0, 2.9, 3.0)
+    monkeypatch.setattr(evaluation, "time", shown)
+    with pytest.raises(OutOfTimeError):
+        train_slots(problem(epochs=8), slots(2), 3.0)
+    with pytest.raises(StopIteration):
+        shown.time()  # it was asked three times, once an epoch
+
+
+def test_without_a_deadline_the_clock_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "time", clock())
+    assert len(train_slots(problem(epochs=2), slots(2))) == 2
+
+
+@pytest.mark.parametrize(("now", "over"), [(2.9, False), (3.0, True), (3.1, True)])
+def test_it_is_over_at_the_deadline(
+    monkeypatch: pytest.MonkeyPatch, now: float, over: bool
+) -> None:
+    monkeypatch.setattr(evaluation, "time", clock(now))
+    assert Workers(problem(epochs=1), 1, 3.0).is_over() == over
+    monkeypatch.setattr(evaluation, "time", clock(now))
+    assert not Workers(problem(epochs=1), 1).is_over()
+
+
+def test_what_is_not_trained_in_time_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three stacks of two: one is done in time, one is broken off, one is not begun."""
+    task = problem(epochs=2)
+    alone = {slot.number: essence(train_slots(task, [slot])[0]) for slot in slots(6)}
+    monkeypatch.setattr(evaluation, "MOST_MEMBERS", 2)
+    # Each stack is begun by a look at the clock, and each of its epochs ends with one.
+    shown = clock(0, 0, 0, 0, 9, 9)
+    monkeypatch.setattr(evaluation, "time", shown)
+    found = by_number(Workers(task, 1, 9.0), slots(6))
+    assert {number: essence(each) for number, each in found.items()} == {0: alone[0], 1: alone[1]}
+    with pytest.raises(StopIteration):
+        shown.time()
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_endless_training_ends_soon_after_the_deadline(n_workers: int) -> None:
+    task = problem(epochs=10**6)
+    task = dataclasses.replace(task, settings=dataclasses.replace(task.settings, patience=None))
+    began = time.monotonic()
+    workers = Workers(task, n_workers, time.time() + 0.5)
+    assert list(workers.evaluate(slots(4))) == []
+    assert workers.is_over()
+    assert 0.4 < time.monotonic() - began < 30
+
+
+def test_nothing_is_begun_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "train_slots", None)
+    assert list(Workers(problem(), 1, time.time()).evaluate(slots(4))) == []
+
+
+def test_slots_are_trained_alone_only_until_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a stack that found no memory; what is left out waits, and has not failed."""
+    task = problem("diabetes", epochs=1)
+    metric = dataclasses.replace(task.metric, loss_of_rows=starving)
+    task = dataclasses.replace(task, metric=metric)
+    began = []
+
+    def spread(_self: Workers, _stacks: object) -> Iterator[list[Outcome]]:
+        began.append(time.time())
+        raise MemoryError
+
+    monkeypatch.setattr(Workers, "_spread", spread)
+    assert by_number(Workers(task, 1, time.time()), slots(3)) == {}
+    assert len(began) == 1

@@ -3,57 +3,98 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hpo.search.evaluation import Outcome, Slot
-from hpo.search.loop import Ranges, Recorded, RoundClaimed, search
+from hpo.search.loop import Event, OthersTrain, Ranges, Recorded, RoundClaimed, search
 from hpo.search.narrowing import FinishedTrial, NarrowingSettings
 from hpo.search.space import SearchSpace
 
 
+def nothing() -> None:
+    """Nobody else does anything."""
+
+
 @dataclass
-class MemoryStore:
-    """A `RoundStore` as plain as can be."""
+class MemoryStudy:
+    """What several searches share; a claim is the name of the search that holds the trial."""
 
     slots: dict[int, Slot] = field(default_factory=dict)
-    claimed: set[int] = field(default_factory=set)
+    claims: dict[int, int] = field(default_factory=dict)
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     ranges: dict[int, Ranges] = field(default_factory=dict)
+    searches: set[int] = field(default_factory=set)
+
+    def release(self, name: int) -> None:
+        """Take a search for dead."""
+        self.searches.discard(name)
+        self.claims = {number: each for number, each in self.claims.items() if each != name}
+
+
+@dataclass
+class MemoryStore:
+    """A `RoundStore` as plain as can be; ``meanwhile`` is what others do before each call."""
+
+    study: MemoryStudy = field(default_factory=MemoryStudy)
+    name: int = 0
+    meanwhile: Callable[[], None] = nothing
 
     def size(self) -> int:
-        return len(self.slots)
+        self.meanwhile()
+        return len(self.study.slots)
 
     def losses(self) -> list[FinishedTrial]:
+        self.meanwhile()
         return [
-            FinishedTrial(number, -outcome.value, self.slots[number].params)
-            for number, outcome in self.outcomes.items()
+            FinishedTrial(number, -outcome.value, self.study.slots[number].params)
+            for number, outcome in self.study.outcomes.items()
             if outcome.value is not None
         ]
 
     def create_round(self, index: int, ranges: Ranges, slots: Sequence[Slot]) -> None:
-        assert [slot.number for slot in slots] == list(range(len(self.slots), slots[-1].number + 1))
-        self.slots |= {slot.number: slot for slot in slots}
-        assert self.ranges.setdefault(index, ranges) == ranges
+        self.meanwhile()
+        known = self.study.slots
+        assert [slot.number for slot in slots] == list(range(slots[0].number, slots[-1].number + 1))
+        assert slots[0].number <= len(known)
+        # Whoever is second has come to the same points, as far as both have entered them.
+        for slot in slots:
+            assert known.get(slot.number, slot) == slot
+        if slots[0].number == len(known):
+            known |= {slot.number: slot for slot in slots}
+            assert self.study.ranges.setdefault(index, ranges) == ranges
 
     def claim(self, below: int) -> list[Slot]:
-        waiting = self.slots.keys() - self.claimed - self.outcomes.keys()
-        chosen = sorted(number for number in waiting if number < below)
-        self.claimed |= set(chosen)
-        return [self.slots[number] for number in chosen]
+        self.meanwhile()
+        study = self.study
+        study.searches.add(self.name)
+        if not (mine := self._held()):
+            waiting = study.slots.keys() - study.claims.keys() - study.outcomes.keys()
+            free = sorted(number for number in waiting if number < below)
+            mine = free[: math.ceil(len(free) / len(study.searches))]
+            study.claims |= dict.fromkeys(mine, self.name)
+        return [study.slots[number] for number in mine]
 
-    def finish(self, outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
-            assert outcome.number in self.claimed
-            assert outcome.number not in self.outcomes
-            self.outcomes[outcome.number] = outcome
+    def wait(self, below: int) -> bool:
+        self.meanwhile()
+        unfinished = self.study.slots.keys() - self.study.outcomes.keys()
+        return any(number < below for number in unfinished)
 
-    def release(self) -> None:
-        self.claimed = set(self.outcomes)
+    def finish(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        self.meanwhile()
+        taken = [each for each in outcomes if self.study.claims.get(each.number) == self.name]
+        for outcome in taken:
+            assert outcome.number not in self.study.outcomes
+            self.study.outcomes[outcome.number] = outcome
+            del self.study.claims[outcome.number]
+        return taken
+
+    def _held(self) -> list[int]:
+        return sorted(number for number, name in self.study.claims.items() if name == self.name)
 
 
 def evaluate(slots: Sequence[Slot]) -> Iterator[list[Outcome]]:
@@ -70,16 +111,32 @@ def evaluate(slots: Sequence[Slot]) -> Iterator[list[Outcome]]:
             yield group
 
 
-def run(store: MemoryStore, total: int, stop_after: int = -1) -> MemoryStore:
+SETTINGS = NarrowingSettings(seed=1, trials_per_round=10, n_rounds=4)
+
+
+def begin(store: MemoryStore, total: int) -> Generator[Event, None, None]:
+    events = search(store, evaluate, SearchSpace(), SETTINGS, total)
+    assert isinstance(events, Generator)
+    return events
+
+
+def run(store: MemoryStore, total: int, stop_after: int = -1) -> MemoryStudy:
     """Search until the end, or break off after so many events, as a kill would."""
-    settings = NarrowingSettings(seed=1, trials_per_round=10, n_rounds=4)
-    for count, _ in enumerate(search(store, evaluate, SearchSpace(), settings, total), start=1):
+    for count, event in enumerate(begin(store, total), start=1):
+        assert not isinstance(event, OthersTrain), "there is nobody else"
         if count == stop_after:
             break
-    return store
+    return store.study
 
 
 CALM = run(MemoryStore(), 40)
+
+
+def assert_calm(study: MemoryStudy) -> None:
+    assert study.slots == CALM.slots
+    assert study.outcomes == CALM.outcomes
+    assert study.ranges == CALM.ranges
+    assert study.claims == {}
 
 
 def test_numbers_are_dense_and_ranges_narrow() -> None:
@@ -99,30 +156,165 @@ def test_broken_off_anywhere_it_goes_on_to_the_same_trials(
     store = MemoryStore()
     for stop, total in zip(stops, [*totals, *[40] * len(stops)], strict=False):
         run(store, total, stop)
-        store.release()
-    run(store, 40)
-    assert store.slots == CALM.slots
-    assert store.outcomes == CALM.outcomes
-    assert store.ranges == CALM.ranges
+        store.study.release(store.name)
+    assert_calm(run(store, 40))
 
 
 def test_a_total_is_never_passed() -> None:
-    store = run(MemoryStore(), 25)
-    assert sorted(store.outcomes) == list(range(25))
+    store = MemoryStore()
+    assert sorted(run(store, 25).outcomes) == list(range(25))
     assert run(store, 20).outcomes.keys() == set(range(25))
     assert run(store, 33).slots == {number: CALM.slots[number] for number in range(33)}
 
 
 def test_events_tell_what_the_store_holds() -> None:
     store = MemoryStore()
-    settings = NarrowingSettings(seed=1, trials_per_round=10, n_rounds=4)
     seen: list[int] = []
-    for event in search(store, evaluate, SearchSpace(), settings, 20):
+    for event in begin(store, 20):
         if isinstance(event, RoundClaimed):
-            assert {slot.number for slot in event.slots} <= store.claimed
-            assert store.ranges[event.index] == event.ranges
+            assert {slot.number for slot in event.slots} == store.study.claims.keys()
+            assert store.study.ranges[event.index] == event.ranges
         else:
             assert isinstance(event, Recorded)
             seen += [outcome.number for outcome in event.outcomes]
-            assert set(seen) == store.outcomes.keys()
+            assert set(seen) == store.study.outcomes.keys()
     assert sorted(seen) == list(range(20))
+
+
+def test_it_ends_before_the_next_step_once_it_is_over() -> None:
+    store = MemoryStore()
+    over = iter([False, False, True])
+    events = search(store, evaluate, SearchSpace(), SETTINGS, 40, lambda: next(over))
+    # The first time it creates the round, the second time it trains it.
+    assert [type(event) for event in events] == [RoundClaimed, Recorded, Recorded]
+    assert (len(store.study.slots), len(store.study.outcomes)) == (10, 10)
+    assert_calm(run(store, 40))
+
+
+# Several searches
+
+
+@dataclass
+class Crowd:
+    """Searches of one study that are advanced as it is drawn, each by one event at a time.
+
+    ``others`` says, before each call of a search to the store, which search is advanced meanwhile.
+    """
+
+    others: Iterator[int]
+    study: MemoryStudy = field(default_factory=MemoryStudy)
+    living: dict[int, Generator[Event, None, None]] = field(default_factory=dict)
+    moving: list[int] = field(default_factory=list)
+    recorded: list[int] = field(default_factory=list)
+    started: int = 0
+
+    def start(self, total: int) -> int:
+        name = self.started = self.started + 1
+        self.living[name] = begin(MemoryStore(self.study, name, self._meanwhile), total)
+        return name
+
+    def advance(self, place: int) -> Event | None:
+        """Let the search at this place take its next step, if it is there and not in one."""
+        name = dict(enumerate(self.living)).get(place)
+        if name is None or name in self.moving:
+            return None
+        self.moving.append(name)
+        event = next(self.living[name], None)
+        self.moving.pop()
+        if event is None:
+            self._leave(name)
+        elif isinstance(event, Recorded):
+            self.recorded += [outcome.number for outcome in event.outcomes]
+        return event
+
+    def kill(self, place: int) -> None:
+        """It does nothing any more, but that it is dead is seen later."""
+        name = dict(enumerate(self.living)).get(place)
+        if name is not None:
+            self.living.pop(name).close()
+
+    def take_for_dead(self, name: int) -> None:
+        """Whether or not it is: it was silent for too long."""
+        self.study.release(name)
+
+    def finish(self) -> None:
+        """Let all dead be seen, and the others go on in turn until nothing is left to do."""
+        for name in range(self.started + 1):
+            if name not in self.living:
+                self.study.release(name)
+        self.start(40)
+        for step in range(1000):
+            if not self.living:
+                return
+            self.advance(step % len(self.living))
+        raise AssertionError("it never ends")
+
+    def _leave(self, name: int) -> None:
+        del self.living[name]
+        self.study.release(name)
+
+    def _meanwhile(self) -> None:
+        self.advance(next(self.others, -1))
+
+
+MOVES = st.sampled_from(["advance"] * 6 + ["kill", "take for dead", "start"])
+TOTALS = (40, 40, 40, 25, 13)
+
+
+@settings(max_examples=200)
+@example([("advance", 1)], [1, 1, 0])  # a round is entered while another search looks for one
+@given(
+    st.lists(st.tuples(MOVES, st.integers(0, 4)), max_size=60),
+    st.lists(st.integers(-2, 3), max_size=200),
+)
+def test_searches_that_share_a_study_lead_to_the_trials_of_one(
+    moves: list[tuple[str, int]], others: list[int]
+) -> None:
+    crowd = Crowd(iter(others))
+    for total in (40, 40):
+        crowd.start(total)
+    for move, number in moves:
+        if move == "advance":
+            crowd.advance(number)
+        elif move == "kill":
+            crowd.kill(number)
+        elif move == "take for dead":
+            crowd.take_for_dead(number)
+        else:
+            crowd.start(TOTALS[number])
+    crowd.finish()
+    assert_calm(crowd.study)
+    assert sorted(crowd.recorded) == list(range(40)), "a result was lost, or told twice"
+
+
+def test_two_searches_share_a_round_and_wait_for_each_other() -> None:
+    crowd = Crowd(iter([]))
+    crowd.start(20)
+    crowd.start(20)
+    crowd.study.searches |= {1, 2}
+    first, second = crowd.advance(0), crowd.advance(1)
+    assert isinstance(first, RoundClaimed)
+    assert isinstance(second, RoundClaimed)
+    assert [slot.number for slot in first.slots] == [0, 1, 2, 3, 4]
+    assert [slot.number for slot in second.slots] == [5, 6, 7]
+    while not isinstance(event := crowd.advance(1), OthersTrain):
+        assert event is not None
+    # The next round needs the results of this one, all of them.
+    assert crowd.study.outcomes.keys() == {5, 6, 7, 8, 9}
+    assert len(crowd.study.slots) == 10
+    crowd.finish()
+    assert_calm(crowd.study)
+
+
+def test_what_was_taken_away_meanwhile_is_not_told_as_recorded() -> None:
+    crowd = Crowd(iter([]))
+    late = crowd.start(10)
+    claimed = crowd.advance(0)
+    assert isinstance(claimed, RoundClaimed)
+    crowd.take_for_dead(late)
+    crowd.start(10)
+    assert isinstance(crowd.advance(1), RoundClaimed)
+    event = crowd.advance(0)
+    assert event == Recorded(())
+    crowd.finish()
+    assert_calm(crowd.study)

@@ -1,0 +1,84 @@
+"""What a search would take, told from one small round that is trained and thrown away."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from hpo.data.table import Dataset
+from hpo.preparation import Prepared, prepare, refuse_giants
+from hpo.search.evaluation import Outcome, Problem, Slot, stack_size, train_slots
+from hpo.search.narrowing import NarrowingSettings, propose
+from hpo.search.space import SearchSpace
+from hpo.settings import Settings
+
+TRIAL_BYTES = 3000
+"""What a trial takes in the tables, apart from its curves and predictions: about, as measured."""
+
+_EPOCHS = 3
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """A search that was not made. ``document`` is the JSON object of ``--dry-run --json``."""
+
+    document: dict[str, Any]
+    warnings: tuple[str, ...]
+
+
+def rehearse(
+    dataset: Dataset, settings: Settings, *, study: str, trials: int, workers: int, keep: int
+) -> Rehearsal:
+    """Split, propose and time a search of ``trials`` trials; nothing is stored or read.
+
+    Seconds are those of all epochs, of which early stopping leaves out some.
+    """
+    prepared = prepare(dataset, settings)
+    refuse_giants(prepared)
+    space = SearchSpace.from_json(settings.space)
+    per_round = -(-trials // settings.rounds)
+    narrowing = NarrowingSettings(settings.seed, per_round, settings.rounds)
+    numbers = range(stack_size(prepared.problem, per_round, workers))
+    points = propose(space.distributions, [], narrowing, numbers)
+    few = min(_EPOCHS, settings.epochs)
+    began = time.perf_counter()
+    stack = [Slot(*pair) for pair in zip(numbers, points, strict=True)]
+    outcomes = train_slots(_shortened(prepared.problem, few), stack)
+    seconds = (time.perf_counter() - began) / (few * len(stack))
+    rounds = -(-trials // per_round)
+    # A round takes as long as the worker with the most networks.
+    longest = rounds * -(-per_round // workers)
+    document = {
+        "dry_run": True,
+        "study": study,
+        "task": settings.task,
+        "metric": settings.metric,
+        "rows": prepared.rows,
+        "network": list(prepared.problem.architecture.sizes),
+        "trials": {"total": trials, "rounds": rounds, "per_round": per_round},
+        "space": space.ranges({}),
+        "estimate": {
+            "seconds": round(seconds * settings.epochs * longest, 1),
+            "bytes": _bytes(prepared, settings.epochs, outcomes, trials, keep),
+        },
+    }
+    return Rehearsal(document, prepared.warnings)
+
+
+def _shortened(problem: Problem, epochs: int) -> Problem:
+    """The problem with fewer epochs, none of which is left out."""
+    settings = replace(problem.settings, epochs=epochs, patience=None)
+    return replace(problem, settings=settings)
+
+
+def _bytes(prepared: Prepared, epochs: int, outcomes: list[Outcome], trials: int, keep: int) -> int:
+    """About what tables and stored networks take."""
+    problem = prepared.problem
+    curves = 4 * epochs * max((len(each.curves or ()) for each in outcomes), default=0)
+    prediction = 4 * len(problem.validation) * problem.architecture.n_outputs
+    blank = np.zeros(problem.architecture.n_params, np.float32)
+    network = sum(map(len, prepared.network(blank, {}).to_bytes()))
+    return trials * (TRIAL_BYTES + curves + prediction) + min(keep, trials) * network

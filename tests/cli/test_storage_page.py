@@ -1,0 +1,34 @@
+"""The commands of docs/storage.md run as they stand, in their order."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from hpo.cli.app import cli
+from tests.running import Hpo
+
+PAGE = (Path(__file__).parents[2] / "docs" / "storage.md").read_text()
+COMMANDS = [
+    line
+    for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)
+    for line in block.splitlines()
+]
+
+
+def test_the_commands_run_in_their_order(hpo: Hpo) -> None:
+    assert len(COMMANDS) == 8
+    for command in COMMANDS:
+        program, *arguments = command.split()
+        assert program == "hpo"
+        ran = hpo(*arguments)
+        assert ran.code == 0, f"{command}: {ran.err}"
+        assert ran.out
+
+
+def test_every_option_of_the_commands_for_storages_is_on_the_page() -> None:
+    for name in ("leaderboard", "studies", "doctor", "gc"):
+        assert f"`hpo {name}" in PAGE
+        options = {option for each in cli.commands[name].params for option in each.opts}
+        said = options - {"study", "--json", "--storage", "--artifacts"}
+        assert {option for option in said if option not in PAGE} == set()
