@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from hpo.search.evaluation import Outcome, Slot
-from hpo.search.narrowing import FinishedTrial, NarrowingSettings, narrow, propose
+from hpo.search.narrowing import FinishedTrial, NarrowingSettings, Range, narrow, place
 from hpo.search.space import SearchSpace
 
 Ranges = dict[str, list[float]]
@@ -82,10 +82,14 @@ def search(
     It may be broken off anywhere: called again, it goes on to the same trials. ``is_over`` ends it
     before the next step.
     """
+    box = _Box(store, space, settings)
     while not is_over():
         slots = store.claim(below=total)
         if slots:
-            yield from _train(store, evaluate, space, settings, slots)
+            index = slots[0].number // settings.trials_per_round
+            yield RoundClaimed(index, space.ranges(box.of(index)), tuple(slots))
+            for outcomes in evaluate(slots):
+                yield Recorded(tuple(store.finish(outcomes)))
             continue
         # Read before it is seen that nothing is unfinished: a round that another search enters in
         # between must not pass for one that is done.
@@ -93,33 +97,36 @@ def search(
         if store.wait(below=total):
             yield OthersTrain()
         elif first < total:
-            _create_round(store, space, settings, first, total)
+            box.create_round(first, total)
         else:
             return
 
 
-def _train(
-    store: RoundStore,
-    evaluate: Evaluate,
-    space: SearchSpace,
-    settings: NarrowingSettings,
-    slots: list[Slot],
-) -> Iterator[Event]:
-    index = slots[0].number // settings.trials_per_round
-    ranges = space.ranges(narrow(space.distributions, store.losses(), settings, index))
-    yield RoundClaimed(index, ranges, tuple(slots))
-    for outcomes in evaluate(slots):
-        yield Recorded(tuple(store.finish(outcomes)))
+class _Box:
+    """The ranges of the latest round, which are the same as soon as all earlier ones are finished.
 
+    To narrow takes the whole history, so it is done once a round.
+    """
 
-def _create_round(
-    store: RoundStore, space: SearchSpace, settings: NarrowingSettings, first: int, total: int
-) -> None:
-    """Enter the next slots: the rest of a round that a smaller total cut short, or a new round."""
-    index = first // settings.trials_per_round
-    end = min(total, (index + 1) * settings.trials_per_round)
-    numbers = range(first, end)
-    losses = store.losses()
-    points = propose(space.distributions, losses, settings, numbers)
-    ranges = space.ranges(narrow(space.distributions, losses, settings, index))
-    store.create_round(index, ranges, [Slot(*pair) for pair in zip(numbers, points, strict=True)])
+    def __init__(self, store: RoundStore, space: SearchSpace, settings: NarrowingSettings) -> None:
+        self.store = store
+        self.space = space
+        self.settings = settings
+        self._known: tuple[int, Mapping[str, Range]] | None = None
+
+    def of(self, index: int) -> Mapping[str, Range]:
+        """The ranges of a round that exists, or may be created now."""
+        if self._known is None or self._known[0] != index:
+            found = narrow(self.space.distributions, self.store.losses(), self.settings, index)
+            self._known = index, found
+        return self._known[1]
+
+    def create_round(self, first: int, total: int) -> None:
+        """Enter the next slots: the rest of a round that a smaller total cut off, or a new one."""
+        size = self.settings.trials_per_round
+        index = first // size
+        box = self.of(index)
+        numbers = range(first, min(total, (index + 1) * size))
+        points = place(self.space.distributions, box, self.settings, numbers)
+        slots = [Slot(*pair) for pair in zip(numbers, points, strict=True)]
+        self.store.create_round(index, self.space.ranges(box), slots)

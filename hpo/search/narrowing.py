@@ -215,6 +215,16 @@ def propose(
     if len(rounds) > 1:
         raise ValueError(f"the trials of one round are proposed together, not of rounds {rounds}")
     box = narrow(distributions, finished, settings, rounds[0]) if rounds else {}
+    return place(distributions, box, settings, numbers)
+
+
+def place(
+    distributions: Mapping[str, BaseDistribution],
+    box: Mapping[str, Range],
+    settings: NarrowingSettings,
+    numbers: Sequence[int],
+) -> list[dict[str, Any]]:
+    """Return the parameters of the trials `numbers` of one round, whose ranges are `box`."""
     return [
         {
             name: point(settings, number, name, distribution, box.get(name))
