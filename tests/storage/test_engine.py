@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -25,7 +25,7 @@ from storage.errors import StorageError
 from storage.sqlite import connect, network_system
 from storage.trials import RoundStorage
 from tests.running import integrity
-from tests.storage.looking import content, open_files, schema, sql
+from tests.storage.looking import as_nobody, content, open_files, schema, sql
 
 
 def url(path: Path) -> str:
@@ -360,19 +360,6 @@ def test_without_a_list_of_mounts_every_disk_is_a_local_one(
     (tmp_path / "odd").write_text("\n1 2 3\nnfs - nfs\n1 2 0:3 / /data rw nfs none rw\n")
     monkeypatch.setattr("storage.sqlite.MOUNTS", tmp_path / "odd")
     assert network_system(Path("/data/hpo.db")) is None
-
-
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """Without root's right to write everywhere."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.setresuid(65534, 65534, 0)
-    try:
-        yield
-    finally:
-        os.setresuid(0, 0, 0)
 
 
 @pytest.fixture

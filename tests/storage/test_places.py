@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -14,22 +11,9 @@ import pytest
 from storage.artifacts import located, open_to_write
 from storage.errors import StorageError
 from tests.running import Hpo
-from tests.storage.looking import content, sql
+from tests.storage.looking import as_nobody, content, sql
 
 QUICK = ("--trials", 4, "--rounds", 2, "--hidden", 4, "--epochs", 2)
-
-
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """Without root's right to write everywhere."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.setresuid(65534, 65534, 0)
-    try:
-        yield
-    finally:
-        os.setresuid(0, 0, 0)
 
 
 def test_a_folder_that_is_there_or_can_be_made_is_taken_and_not_made_yet(tmp_path: Path) -> None:
@@ -92,11 +76,11 @@ def test_two_searches_of_one_study_share_a_folder_wherever_they_start(
     (tmp_path / "there").mkdir()
     storage = ("--storage", f"sqlite:///{tmp_path / 'hpo.db'}")
     monkeypatch.chdir(tmp_path / "here")
-    hpo("search", "iris", *QUICK, *storage, "--artifacts", "../shared")
+    hpo("search", "iris", *QUICK, *storage, "--artifacts", "../common")
     monkeypatch.chdir(tmp_path / "there")
     assert hpo("search", "iris", "--trials", 6, *QUICK[2:], *storage).code == 0
     kept = {digest for (digest,) in sql(tmp_path / "hpo.db", "SELECT digest FROM hpo_artifacts")}
-    assert {each.stem for each in (tmp_path / "shared").glob("*.npz")} == kept
+    assert {each.stem for each in (tmp_path / "common").glob("*.npz")} == kept
     assert len(kept) == 6
     assert content(tmp_path / "here") == content(tmp_path / "there") == {}
 

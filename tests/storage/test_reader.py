@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -27,7 +26,7 @@ from storage.errors import StorageError
 from storage.trials import RoundStorage
 from tests.filling import UID, fill
 from tests.storage.databases import SERVERS, Database
-from tests.storage.looking import content, open_files, sql
+from tests.storage.looking import as_nobody, content, open_files, sql
 
 ATTRIBUTE = "hpo:experiment"
 
@@ -146,19 +145,6 @@ def test_nothing_can_be_written_through_it(database: Database) -> None:
 
 
 # Where only reading is allowed
-
-
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """Without root's right to write everywhere."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.setresuid(65534, 65534, 0)
-    try:
-        yield
-    finally:
-        os.setresuid(0, 0, 0)
 
 
 @pytest.fixture
