@@ -14,7 +14,6 @@ import json
 import logging
 import math
 import os
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +31,7 @@ from sklearn.preprocessing import StandardScaler
 
 import hpo
 from benchmarks import tables
-from benchmarks.machine import machine
+from benchmarks.output import STANDARD_OUTPUT, add_json, screen, write
 from benchmarks.tables import Split
 
 CLIP = 1e-7
@@ -109,7 +108,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Fit the chosen contestants on the chosen tables and print what came out."""
     options = _parser().parse_args(arguments)
     folder = options.data or os.environ.get("HPO_BENCHMARK_DATA")
-    out = sys.stderr if options.json == "-" else sys.stdout
+    out = screen(options.json)
     names = [name for name in CONTESTANTS if name in options.contestants]
     if not _installed("pytabkit"):
         print("RealMLP is not fitted: pip install pytabkit", file=out)
@@ -126,13 +125,13 @@ def main(arguments: list[str] | None = None) -> None:
             records += _fits(names, known, split, {"set": name, "seed": seed}, table.classifies)
         own = [record for record in records if record["set"] == name]
         print("\n".join(_table(name, own, table.classifies)), file=out, flush=True)
-        if options.json and options.json != "-":
-            _write(Path(options.json), records)
+        if options.json != STANDARD_OUTPUT:  # so that what took hours outlives an interruption
+            write(options.json, clip=CLIP, fits=records)
     print("\n".join(_summary(records)), file=out)
     if absent:
         print(f"not measured for want of --data: {', '.join(absent)}", file=out)
-    if options.json == "-":
-        sys.stdout.write(_json(records))
+    if options.json == STANDARD_OUTPUT:
+        write(options.json, clip=CLIP, fits=records)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -144,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     names = tuple(CONTESTANTS)
     add("--contestants", nargs="+", choices=names, default=names, help="default: all")
     add("--data", help="folder with the tables that are files (or $HPO_BENCHMARK_DATA)")
-    add("--json", metavar="FILE", help="write every fit there; - for standard output")
+    add_json(parser)
     add("--reuse", metavar="FILE", help="take the others' fits from what --json wrote")
     return parser
 
@@ -272,15 +271,6 @@ def _ratio(means: Sequence[dict[str, float]], other: str, floor: float) -> float
     """Geometric mean of our losses over those of another contestant."""
     logs = [math.log((each[OURS] + floor) / (each[other] + floor)) for each in means]
     return math.exp(sum(logs) / len(logs))
-
-
-def _write(file: Path, records: list[Record]) -> None:
-    """Write all so far, so that what took hours outlives an interruption."""
-    file.write_text(_json(records), encoding="utf-8")
-
-
-def _json(records: list[Record]) -> str:
-    return json.dumps({"machine": machine(), "clip": CLIP, "fits": records}, indent=1) + "\n"
 
 
 if __name__ == "__main__":

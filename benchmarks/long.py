@@ -8,15 +8,13 @@ it does not wait for trained networks, and the memory of its process. Neither ma
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import machine
+from benchmarks.output import add_json, screen, write
 from hpo.data.loading import load
 from hpo.experiment import joined
 from hpo.search.evaluation import Outcome, Slot, Workers
@@ -52,7 +50,7 @@ class Waiting:
 def main(arguments: list[str] | None = None) -> None:
     """Search and print a line per thousand trials."""
     options = _parser().parse_args(arguments)
-    out = sys.stderr if options.json == "-" else sys.stdout
+    out = screen(options.json)
     print(f"{'trials':>7}{'ms a trial, search alone':>26}{'MB':>7}{'file MB':>9}", file=out)
     with tempfile.TemporaryDirectory() as name:
         folder = options.keep or name
@@ -68,19 +66,14 @@ def main(arguments: list[str] | None = None) -> None:
     ratio = records[-1]["ms"] / records[0]["ms"]
     met = "met" if ratio <= TARGET else "not met"
     print(f"the last thousand cost {ratio:.2f} times the first (target {TARGET}): {met}", file=out)
-    if options.json:
-        document = json.dumps({"machine": machine(), "records": records})
-        if options.json == "-":
-            print(document)
-        else:
-            Path(options.json).write_text(document, encoding="utf-8")
+    write(options.json, records=records)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m benchmarks.long", description=__doc__)
     parser.add_argument("--trials", type=int, default=10_000, help="thousands of trials (10000)")
     parser.add_argument("--keep", metavar="DIR", help="leave the storage in this folder")
-    parser.add_argument("--json", metavar="FILE", help="write the record; - for standard output")
+    add_json(parser)
     return parser
 
 

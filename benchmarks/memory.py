@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.machine import machine
+from benchmarks.output import add_json, screen, write
 
 PLAIN_MALLOC = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 """What is freed goes back to the system, so that nothing is trained in the data's left-overs."""
@@ -36,16 +35,15 @@ def main(arguments: list[str] | None = None) -> None:
         command, check=True, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
     )
     megabytes = float(done.stdout)
-    if options.json == "-":
-        print(json.dumps({"machine": machine(), "members": options.members, "MB": megabytes}))
-    else:
-        print(f"training {options.members} medium network(s): {megabytes:.1f} MB above the data")
+    text = f"training {options.members} medium network(s): {megabytes:.1f} MB above the data"
+    print(text, file=screen(options.json))
+    write(options.json, members=options.members, MB=megabytes)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m benchmarks.memory", description=__doc__)
     parser.add_argument("--members", type=int, default=1, help="networks in the stack (1)")
-    parser.add_argument("--json", choices=["-"], help="- for JSON on standard output")
+    add_json(parser)
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     return parser
 

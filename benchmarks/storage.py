@@ -10,11 +10,9 @@ the same study. Networks are left out here: only the best fifty of a study are s
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 import uuid
@@ -29,7 +27,7 @@ import sqlalchemy as sa
 from optuna.storages import RDBStorage
 from sqlalchemy.engine import make_url
 
-from benchmarks.machine import machine
+from benchmarks.output import add_json, screen, write
 from hpo.data.loading import load
 from hpo.experiment import Experiment, joined
 from hpo.search.evaluation import Outcome, Slot
@@ -59,7 +57,7 @@ class NoArtifacts:
 def main(arguments: list[str] | None = None) -> None:
     """Measure on every database that is named and print a table."""
     options = _parser().parse_args(arguments)
-    out = sys.stderr if options.json == "-" else sys.stdout
+    out = screen(options.json)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     places = {"sqlite": sqlite_file()}
     if options.postgresql:
@@ -80,12 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
                     flush=True,
                 )
     print("\n" + "\n".join(verdict(records)), file=out)
-    if options.json:
-        document = json.dumps({"machine": machine(), "round": ROUND, "records": records})
-        if options.json == "-":
-            print(document)
-        else:
-            Path(options.json).write_text(document, encoding="utf-8")
+    write(options.json, round=ROUND, records=records)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -95,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=12, help="rounds of ours a level (12)")
     parser.add_argument("--trials", type=int, default=20, help="trials of Optuna's a level (20)")
     parser.add_argument("--most", type=int, default=LEVELS[-1], help="largest level (10000)")
-    parser.add_argument("--json", metavar="FILE", help="write the record; - for standard output")
+    add_json(parser)
     return parser
 
 

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import math
 import os
-import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks import products
-from benchmarks.machine import machine
+from benchmarks.output import add_json, screen, write
 from benchmarks.timing import Timing, alternate
 from benchmarks.workloads import WORKLOADS, Workload
 
@@ -47,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure the chosen workloads and print a table for each."""
     options = _parser().parse_args(arguments)
     folder = options.data or os.environ.get("HPO_BENCHMARK_DATA")
-    out = sys.stderr if options.json == "-" else sys.stdout
+    out = screen(options.json)
     for name in missing():
         print(f"{name} is left out: pip install -e '.[benchmarks]'", file=out)
     records = []
@@ -57,9 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
         timings = measure(workload, members, options.repeats)
         records.append(record(workload, members, timings))
         print("\n" + "\n".join(table(records[-1])), file=out, flush=True)
-    if options.json:
-        found = {"machine": machine(), "repeats": options.repeats}
-        _write(options.json, found | {"workloads": records})
+    write(options.json, repeats=options.repeats, workloads=records)
 
 
 def hold_to_one_core() -> None:
@@ -75,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--repeats", type=_count, default=5, help="timed runs of each contestant (5)")
     add("--members", type=_count, help="networks in a stack (default: the workload's own)")
     add("--data", help="folder with MNIST's first 10,000 images (or $HPO_BENCHMARK_DATA)")
-    add("--json", metavar="FILE", help="write everything there; - for standard output")
+    add_json(parser)
     return parser
 
 
@@ -187,14 +183,6 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 def _yes_or_no(met: bool | None) -> str:
     return "" if met is None else "yes" if met else "no"
-
-
-def _write(place: str, found: dict[str, Any]) -> None:
-    text = json.dumps(found, indent=2) + "\n"
-    if place == "-":
-        sys.stdout.write(text)
-    else:
-        Path(place).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
