@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from hpo.estimators import files, options, starting
@@ -17,6 +17,7 @@ from hpo.estimators.encoding import Encoded, HeldOut, encode
 from hpo.estimators.histories import History, history, joined, n_epochs
 from hpo.estimators.inputs import InputScaling
 from hpo.estimators.moments import Values
+from hpo.estimators.parameters import Parameters
 from hpo.estimators.starting import Progress
 from hpo.estimators.tasks import Coders
 from hpo.estimators.weights import of_members
@@ -46,20 +47,9 @@ VARYING = (
 """Parameters that may differ inside one stack; any other one makes a stack of its own."""
 
 
-class BaseMLP(BaseEstimator):  # type: ignore[misc]
+class BaseMLP(Parameters):
     """A multilayer perceptron; see the subclasses for parameters and attributes."""
 
-    hidden_layer_sizes: Sequence[int]
-    activation: str
-    optimizer: str
-    learning_rate: float
-    batch_size: int | str
-    max_epochs: int
-    early_stopping: bool | str
-    scaling: str
-    init_from: Any
-    warm_start: bool
-    random_state: Any
     architecture_: Architecture
     params_: NDArray[np.float32]
     scaling_: InputScaling
@@ -163,9 +153,7 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         If it diverges, the estimator stays as it was before the call.
         """
         goes_on = hasattr(self, "params_")
-        if goes_on and self.diverged_:
-            raise ValueError("the training of this network diverged, it cannot go on: fit it again")
-        progress = self.progress_ if goes_on else Progress(options.seed_of(self.random_state), -1)
+        progress = self._progress()
         before = self.history_ if goes_on else {}
         weights = of_members(sample_weight, [0], 1)
         encoded = encode(self, X, y, weights, HeldOut(), reuse=goes_on, classes=classes)
@@ -187,6 +175,14 @@ class BaseMLP(BaseEstimator):  # type: ignore[misc]
         self.history_ = joined(before, self.history_)
         self.n_iter_ = self.best_epoch_ = n_epochs(self.history_)
         return self
+
+    def _progress(self) -> Progress:
+        """Where the last call of ``partial_fit`` or `fit` ended, call -1 if there was none."""
+        if not hasattr(self, "params_"):
+            return Progress(options.seed_of(self.random_state), -1)
+        if self.diverged_:
+            raise ValueError("the training of this network diverged, it cannot go on: fit it again")
+        return self.progress_
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the fitted network to one ``.npz`` file: arrays and a JSON document, no pickle.

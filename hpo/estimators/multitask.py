@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,95 +14,36 @@ from hpo.estimators import options
 from hpo.estimators.base import BaseMLP
 from hpo.estimators.encoding import dense
 from hpo.estimators.moments import Values
+from hpo.estimators.parameters import documented
 from hpo.estimators.tasks import kinds_of
-from hpo.nn.augmentation import Augmentation
-from hpo.nn.schedules import Schedule
 
 
+@documented
+@dataclass(eq=False, repr=False, kw_only=True)
 class MLPMultiTask(BaseMLP):
     """One multilayer perceptron with a head for each column of the target.
 
-    The heads share all hidden layers (Caruana 1997). Parameters and attributes are those of
-    `MLPClassifier`, but for those that concern one target, and
+    The heads share all hidden layers (Caruana 1997). Losses in ``history_`` are the weighted sum,
+    scores are those of the first column.
 
     Parameters
     ----------
+    {parameters}
     tasks : for each column ``"classification"`` or ``"regression"``; ``"auto"`` takes numbers that
         are not all whole for regression and everything else for classification
     loss_weights : weight of each column's loss in the sum, 1 unless given; values are learnt in
         standard deviations
+    label_smoothing : share of a class's target that is spread over all classes of its column
 
     Attributes
     ----------
+    {attributes}
     tasks_ : what each column was taken for
-    history_ : as for `MLPClassifier`; the losses are the weighted sum, the scores are those of the
-        first column
     """
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Sequence[int] = (64, 64),
-        *,
-        activation: str = "relu",
-        optimizer: str = "adam",
-        learning_rate: float = 3e-3,
-        weight_decay: float = 0.5,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        dropout: float | Sequence[float] = 0.1,
-        max_norm: float | None = None,
-        clip_norm: float | None = None,
-        tasks: Sequence[str] | str = "auto",
-        loss_weights: Sequence[float] | None = None,
-        label_smoothing: float = 0.0,
-        batch_norm: bool | str = False,
-        batch_size: int | str = "auto",
-        max_epochs: int = 100,
-        schedule: str | Schedule = "cosine",
-        warmup: float = 0.05,
-        early_stopping: bool | str = "auto",
-        monitor: str = "loss",
-        patience: int = 10,
-        min_delta: float = 0.0,
-        scaling: str = "robust",
-        initializer: str = "auto",
-        optimizer_options: Mapping[str, float] | None = None,
-        augment: Augmentation | None = None,
-        init_from: BaseMLP | None = None,
-        freeze: int | str | None = None,
-        warm_start: bool = False,
-        random_state: Any = None,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.l1 = l1
-        self.l2 = l2
-        self.dropout = dropout
-        self.max_norm = max_norm
-        self.clip_norm = clip_norm
-        self.tasks = tasks
-        self.loss_weights = loss_weights
-        self.label_smoothing = label_smoothing
-        self.batch_norm = batch_norm
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.schedule = schedule
-        self.warmup = warmup
-        self.early_stopping = early_stopping
-        self.monitor = monitor
-        self.patience = patience
-        self.min_delta = min_delta
-        self.scaling = scaling
-        self.initializer = initializer
-        self.optimizer_options = optimizer_options
-        self.augment = augment
-        self.init_from = init_from
-        self.freeze = freeze
-        self.warm_start = warm_start
-        self.random_state = random_state
+    tasks: Sequence[str] | str = "auto"
+    loss_weights: Sequence[float] | None = None
+    label_smoothing: float = 0.0
 
     @property
     def tasks_(self) -> list[str]:

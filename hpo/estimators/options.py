@@ -86,20 +86,14 @@ def settings(
     estimator: Any, n_rows: int, has_validation: bool, row_order: RandomState
 ) -> TrainingSettings:
     """What the members of a stack share."""
-    stops = estimator.early_stopping
-    if stops not in ("auto", True, False):
-        raise ValueError(f"early_stopping is True, False or 'auto', not {stops!r}")
-    if stops is True and not has_validation:
-        raise ValueError("early_stopping=True needs validation rows: give X_val and y_val")
+    stops = stops_early(estimator, has_validation)
     if estimator.monitor not in ("loss", "score"):
         raise ValueError(f"monitor is 'loss' or 'score', not {estimator.monitor!r}")
     return TrainingSettings(
         optimizer=estimator.optimizer,
         epochs=at_least_one("max_epochs", estimator.max_epochs),
         batch_size=batch_size(estimator.batch_size, n_rows),
-        patience=at_least_one("patience", estimator.patience)
-        if has_validation and stops in ("auto", True)
-        else None,
+        patience=at_least_one("patience", estimator.patience) if stops else None,
         min_delta=min_delta(estimator),
         monitor="val_loss" if estimator.monitor == "loss" else "val_score_loss",
         schedule=schedule(estimator),
@@ -108,6 +102,16 @@ def settings(
         gradient_norms=True,
         row_order=row_order,
     )
+
+
+def stops_early(estimator: Any, has_validation: bool) -> bool:
+    """Whether validation rows decide when to stop."""
+    given = estimator.early_stopping
+    if given not in ("auto", True, False):
+        raise ValueError(f"early_stopping is True, False or 'auto', not {given!r}")
+    if given is True and not has_validation:
+        raise ValueError("early_stopping=True needs validation rows: give X_val and y_val")
+    return has_validation and given in ("auto", True)
 
 
 def one_epoch(estimator: Any, n_rows: int, row_order: RandomState) -> TrainingSettings:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
+import re
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,15 @@ def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_parameter_is_documented(kind: type[BaseMLP]) -> None:
+    documentation = inspect.getdoc(kind) or ""
+    heads = re.findall(r"^([\w, ]+) : ", documentation, re.MULTILINE)
+    named = {name for head in heads for name in head.split(", ")}
+    assert set(inspect.signature(kind).parameters) <= named
+    assert "{" not in re.sub(r"``.*?``", "", documentation)
+
+
 def test_scikit_learn_tells_the_kinds_apart() -> None:
     assert is_classifier(MLPClassifier())
     assert is_regressor(MLPRegressor())
@@ -89,7 +100,8 @@ def test_a_clone_has_the_parameters_and_no_fit(kind: type[BaseMLP]) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_parameters_that_are_set_are_those_that_count(kind: type[BaseMLP]) -> None:
     X, y = iris()[0], target_for(kind)
-    given = {"hidden_layer_sizes": (5,), "max_epochs": 2, "random_state": 3, "activation": "tanh"}
+    given: dict[str, Any] = {"hidden_layer_sizes": (5,), "max_epochs": 2, "random_state": 3}
+    given["activation"] = "tanh"
     later = kind().set_params(**given).fit(X, y)
     assert_same_network(later, kind(**given).fit(X, y))
 
