@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,10 +27,10 @@ def insert(
     compiled = _compiled(connection.dialect, table, columns)
     if compiled.positional:
         # The statement may name its columns in another order.
-        order = [columns.index(name) for name in compiled.positiontup or ()]
-        connection.exec_driver_sql(
-            compiled.string, [tuple(row[place] for place in order) for row in values]
-        )
+        order = tuple(columns.index(name) for name in compiled.positiontup or ())
+        if order != tuple(range(len(columns))):
+            values = list(map(itemgetter(*order), values))
+        connection.exec_driver_sql(compiled.string, values)
     else:
         connection.exec_driver_sql(
             compiled.string, [dict(zip(columns, row, strict=True)) for row in values]

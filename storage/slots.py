@@ -7,6 +7,7 @@ these tables; `storage.trials` sees to that.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -193,6 +194,8 @@ def finish(connection: Connection, ids: Mapping[int, int], results: Sequence[Res
 
 
 def _intermediate(value: float) -> tuple[float | None, str]:
+    if math.isfinite(value):
+        return value, _FINITE
     stored, kind = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
     return stored, kind.name
 
