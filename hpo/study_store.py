@@ -149,11 +149,12 @@ class StudyStore:
             return history.unfinished(connection, self.study_id, below, self._since)
 
         deadline = time.monotonic() + LONGEST_WAIT_SECONDS
-        while (states := self.rounds.read(unfinished)) == {"RUNNING"}:
-            if time.monotonic() >= deadline:
-                break
+        while states := self.rounds.read(unfinished):
+            # Also before what waits is asked for: it may be another's, set back by somebody.
             time.sleep(WAIT_SECONDS)
-        return bool(states)
+            if states != {"RUNNING"} or time.monotonic() >= deadline:
+                return True
+        return False
 
     def finish(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Save the networks that are worth it, then enter all results in one transaction.
@@ -181,14 +182,21 @@ class StudyStore:
         ArtifactError
             If it is missing or damaged, or trained again it is not what it was; names the trial.
         """
-        kept = self.rounds.read(lambda connection: catalogue.load_artifacts(connection, self.uid))
-        digest = next((each.digest for each in kept if each.number == number), None)
+        digest = self._digest(number)
         if digest is None:
             return self._train_again(number)
         try:
             return digest, Network.from_bytes(*self.artifacts.load(digest))
         except (ArtifactError, DamagedModelError) as error:
+            # Another search that found better ones may have removed it meanwhile.
+            if self._digest(number) is None:
+                return self._train_again(number)
             raise ArtifactError(f"trial {number}: {error}") from error
+
+    def _digest(self, number: int) -> str | None:
+        """That of the trial's network, if it is kept."""
+        kept = self.rounds.read(lambda connection: catalogue.load_artifacts(connection, self.uid))
+        return next((each.digest for each in kept if each.number == number), None)
 
     def _once(self, work: Callable[[Connection], T]) -> T:
         """A transaction on our study that is not tried again."""

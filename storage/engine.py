@@ -22,6 +22,10 @@ from storage.urls import Place
 PATIENCE_SECONDS = 30.0
 """How long a transaction that fails for a reason that may pass is tried again."""
 
+PATIENT_IN_SILENCE = 2.0
+"""Seconds after which it says that it tries again."""
+
+_LOG = logging.getLogger(__name__)
 _NOWHERE = logging.NullHandler()
 
 T = TypeVar("T")
@@ -94,16 +98,20 @@ def patiently(work: Callable[[], T]) -> T:
 
     ``work`` must lead to the same when a first time succeeded without our hearing of it.
     """
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    began = time.monotonic()
     delay = 0.05
-    tried_again = False
+    tried_again = told = False
     while True:
         try:
             return work()
-        except PassingError:
+        except PassingError as error:
+            spent = time.monotonic() - began
             # Once at least: the failure itself may have taken all the time.
-            if tried_again and time.monotonic() + delay > deadline:
+            if tried_again and spent + delay > PATIENCE_SECONDS:
                 raise
+            if spent > PATIENT_IN_SILENCE and not told:
+                _LOG.warning("%s; trying again for %.0f s", error, PATIENCE_SECONDS - spent)
+                told = True
         tried_again = True
         # Drawn, so that those who collided do not collide again.
         time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311

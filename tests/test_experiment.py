@@ -145,6 +145,25 @@ def test_a_network_that_was_not_kept_is_trained_again_to_the_same(tmp_path: Path
         assert len(list((tmp_path / "one" / "hpo.artifacts").glob("*.npz"))) == 1
 
 
+def test_a_network_that_is_dropped_while_it_is_loaded_is_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another search of the study has just found a better one."""
+    load_file = ArtifactFolder.load
+
+    def dropped(folder: ArtifactFolder, digest: str) -> tuple[bytes, bytes]:
+        sql(tmp_path / "hpo.db", "DELETE FROM hpo_artifacts")
+        folder.delete(digest)
+        return load_file(folder, digest)
+
+    with held(tmp_path, trials=4, rounds=1, epochs=3) as experiment:
+        list(experiment.search(4, 1))
+        digest, network = experiment.store.network(2)
+        monkeypatch.setattr(ArtifactFolder, "load", dropped)
+        again = experiment.store.network(2)
+    assert (again[0], again[1].to_bytes()) == (digest, network.to_bytes())
+
+
 def test_the_winner_may_be_tested_without_a_kept_network(tmp_path: Path) -> None:
     """Its look has the same model, so it is no other look when the network is there again."""
     with held(tmp_path, trials=4, rounds=1, epochs=3) as experiment:
@@ -599,12 +618,22 @@ def test_waiting_is_for_what_others_train(tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setattr("hpo.study_store.time.sleep", finish_one)
         assert not other.store.wait(below=9)
         assert len(next(one.search(4, 1)).slots) == 2  # type: ignore[union-attr]
-        assert other.store.wait(below=9), "two more wait, and nobody trains them"
-        assert left == [0, 1]
         assert not other.store.wait(below=1)
         assert left == [1]
         assert not other.store.wait(below=2)
         assert left == []
+
+
+def test_what_waits_is_asked_for_once_in_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody trains it, or another program has set back what somebody does."""
+    slept = list[float]()
+    with held(tmp_path) as one, held(tmp_path) as other:
+        next(one.search(4, 1))
+        monkeypatch.setattr("hpo.study_store.time.sleep", slept.append)
+        assert other.store.wait(below=9)
+    assert slept == [WAIT_SECONDS]
 
 
 def test_waiting_ends_when_a_trial_is_given_back(
@@ -629,7 +658,7 @@ def test_waiting_ends_now_and_then_to_see_who_is_dead(
         next(one.search(4, 1))
         monkeypatch.setattr("hpo.study_store.time", clock)
         assert other.store.wait(below=2)
-    assert slept == [WAIT_SECONDS] * 2
+    assert slept == [WAIT_SECONDS] * 3
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2]])
