@@ -8,7 +8,7 @@ from hpo._version import __version__
 if TYPE_CHECKING:
     from hpo.estimators import MLPClassifier, MLPMultiTask, MLPRegressor
     from hpo.nn.gradients import gradient_check
-    from hpo.search.sampler import NarrowingSampler
+    from hpo.search.narrowing import NarrowingSampler
     from hpo.search.space import SearchSpace
 
 __all__ = [
@@ -25,7 +25,7 @@ _HOMES = {
     "MLPClassifier": "hpo.estimators",
     "MLPMultiTask": "hpo.estimators",
     "MLPRegressor": "hpo.estimators",
-    "NarrowingSampler": "hpo.search.sampler",
+    "NarrowingSampler": "hpo.search.narrowing",
     "SearchSpace": "hpo.search.space",
     "gradient_check": "hpo.nn.gradients",
 }

@@ -22,8 +22,7 @@ from hpo.errors import NoFiniteTrialError, UsageError
 from hpo.preparation import Prepared, prepare, refuse_giants
 from hpo.search.evaluation import Workers
 from hpo.search.loop import Event, search
-from hpo.search.narrowing import NarrowingSettings
-from hpo.search.sampler import SETTINGS_ATTRIBUTE
+from hpo.search.narrowing import SETTINGS_ATTRIBUTE, NarrowingSettings
 from hpo.search.selection import Expectation, expected_score
 from hpo.search.space import SearchSpace
 from hpo.settings import DEFAULT_KEEP, Settings, describe_difference
@@ -72,7 +71,15 @@ class Experiment:
         """
         workers = Workers(self.prepared.problem, n_workers, deadline)
         store, space = self.store, self.store.space
-        return search(store, workers.evaluate, space, self.narrowing, total, workers.is_over)
+        return search(
+            store,
+            workers.evaluate,
+            space,
+            self.narrowing,
+            total,
+            workers.is_over,
+            self.settings.optimizer,
+        )
 
     def is_finished(self, total: int) -> bool:
         """Whether as many trials as were asked for have finished."""
@@ -163,7 +170,8 @@ def joined(
         If the database cannot be used.
     """
     prepared = prepare(dataset, settings)
-    refuse_giants(prepared)
+    space = SearchSpace.from_json(settings.space)
+    refuse_giants(prepared, space)
     # Before the study is entered: it must not remember a place that cannot be used.
     chosen = open_to_write(joining.artifacts) if joining.artifacts else None
     rounds = RoundStorage(url)
@@ -178,7 +186,7 @@ def joined(
             rounds,
             study_id,
             record.uid,
-            SearchSpace.from_json(settings.space),
+            space,
             prepared,
             chosen or open_to_write(record.artifacts or str(rounds.folder)),
             joining.keep,

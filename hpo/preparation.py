@@ -20,6 +20,7 @@ from hpo.nn.architecture import Architecture, Head
 from hpo.nn.members import Rows, TrainingSettings
 from hpo.persistence import Network
 from hpo.search.evaluation import Problem, row_order
+from hpo.search.space import SearchSpace
 from hpo.settings import Settings, batch_size_for
 
 
@@ -59,10 +60,15 @@ class Prepared:
             "test": len(self.sealed),
         }
 
-    def network(self, params: NDArray[np.float32], trial: dict[str, Any]) -> Network:
-        """The network with these parameters, ready for new rows."""
-        problem = self.problem
-        return Network(problem.architecture, self.encoding, problem.target, params, trial)
+    def network(
+        self,
+        params: NDArray[np.float32],
+        trial: dict[str, Any],
+        architecture: Architecture | None = None,
+    ) -> Network:
+        """The network with these parameters, ready for new rows; of the study's own shape."""
+        shape = architecture or self.problem.architecture
+        return Network(shape, self.encoding, self.problem.target, params, trial)
 
 
 def prepare(dataset: Dataset, settings: Settings, kept: Split | None = None) -> Prepared:
@@ -113,14 +119,18 @@ def machine_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def refuse_giants(prepared: Prepared) -> None:
-    """Raise ``UsageError`` if one network does not fit into this machine's memory.
+def refuse_giants(prepared: Prepared, space: SearchSpace) -> None:
+    """Raise ``UsageError`` if the largest network does not fit into this machine's memory.
 
     It would take the whole process down when it is trained.
     """
-    needed = prepared.problem.member_bytes
+    problem = prepared.problem
+    hidden = space.distributions.get("hidden")
+    shapes = getattr(hidden, "choices", ()) or (",".join(map(str, problem.architecture.hidden)),)
+    needed, sizes = max(
+        (problem.member_bytes(problem.recipe.of({"hidden": each})), each) for each in shapes
+    )
     if needed > machine_memory():
-        sizes = ",".join(map(str, prepared.problem.architecture.hidden))
         raise UsageError(
             f"--hidden {sizes}: one network needs {needed / 2**30:,.1f} GiB to train, but this "
             f"machine has {machine_memory() / 2**30:,.1f} GiB; choose smaller layers"

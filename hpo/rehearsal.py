@@ -10,7 +10,7 @@ import numpy as np
 
 from hpo.data.table import Dataset
 from hpo.preparation import Prepared, prepare, refuse_giants
-from hpo.search.evaluation import Outcome, Problem, Slot, stack_size, train_slots
+from hpo.search.evaluation import Outcome, Problem, Slot, stacks, train_slots
 from hpo.search.narrowing import NarrowingSettings, propose
 from hpo.search.space import SearchSpace
 from hpo.settings import Settings
@@ -37,20 +37,30 @@ def rehearse(
     Seconds are those of all epochs, of which early stopping leaves out some.
     """
     prepared = prepare(dataset, settings)
-    refuse_giants(prepared)
     space = SearchSpace.from_json(settings.space)
+    refuse_giants(prepared, space)
     per_round = -(-trials // settings.rounds)
     narrowing = NarrowingSettings(settings.seed, per_round, settings.rounds)
-    numbers = range(stack_size(prepared.problem, per_round, workers))
-    points = propose(space.distributions, [], narrowing, numbers)
+    shape = space.shape(settings.optimizer)
+    points = propose(space.distributions, [], narrowing, range(per_round), shape)
+    slots = [Slot(*pair) for pair in enumerate(points)]
     few = min(_EPOCHS, settings.epochs)
-    began = time.perf_counter()
-    stack = [Slot(*pair) for pair in zip(numbers, points, strict=True)]
-    outcomes = train_slots(_shortened(prepared.problem, few), stack)
-    seconds = (time.perf_counter() - began) / (few * len(stack))
+    shortened = _shortened(prepared.problem, few)
+    # One stack of each recipe.
+    samples = {
+        prepared.problem.recipe.of(stack[0].params): stack
+        for stack in stacks(prepared.problem, slots, workers)
+    }
+    outcomes: list[Outcome] = []
+    seconds = 0.0
+    for recipe, stack in samples.items():
+        began = time.perf_counter()
+        outcomes += train_slots(shortened, stack)
+        each = (time.perf_counter() - began) / (few * len(stack))
+        alike = sum(prepared.problem.recipe.of(slot.params) == recipe for slot in slots)
+        # A round takes as long as the worker with the most networks.
+        seconds += each * (-(-per_round // workers) * alike / per_round)
     rounds = -(-trials // per_round)
-    # A round takes as long as the worker with the most networks.
-    longest = rounds * -(-per_round // workers)
     document = {
         "dry_run": True,
         "study": study,
@@ -61,7 +71,7 @@ def rehearse(
         "trials": {"total": trials, "rounds": rounds, "per_round": per_round},
         "space": space.ranges({}),
         "estimate": {
-            "seconds": round(seconds * settings.epochs * longest, 1),
+            "seconds": round(seconds * settings.epochs * rounds, 1),
             "bytes": _bytes(prepared, settings.epochs, outcomes, trials, keep),
         },
     }

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # the command line reads the defaults, and --help must not wait for NumPy
     from hpo.data.schema import Task
 
+OPTIMIZERS = (
+    "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta", "adam", "nadam", "adamw",
+)  # fmt: skip
 DEFAULT_HIDDEN = (64, 64)
 DEFAULT_EPOCHS = 50
 DEFAULT_PATIENCE = 10
@@ -69,7 +72,7 @@ def describe_difference(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> 
 
 def _shown(name: str, value: Any) -> str:
     if name == "space" and isinstance(value, Mapping):
-        return ", ".join(f"{key} {_range(each)}" for key, each in value.items())
+        return ", ".join(f"{key}={_range(each)}" for key, each in value.items())
     if isinstance(value, list):
         return ",".join(map(str, value)) or "none"
     if value is None:
@@ -79,5 +82,7 @@ def _shown(name: str, value: Any) -> str:
 
 def _range(distribution: Mapping[str, Any]) -> str:
     attributes = distribution["attributes"]
+    if "choices" in attributes:
+        return "|".join(map(str, attributes["choices"]))
     log = ":log" if attributes.get("log") else ""
     return f"{attributes.get('low'):g}..{attributes.get('high'):g}{log}"

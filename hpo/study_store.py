@@ -17,9 +17,8 @@ from hpo.persistence import DamagedModelError, Network
 from hpo.preparation import Prepared
 from hpo.ranking import EXPERIMENT_ATTRIBUTE, OURS, rank
 from hpo.search.evaluation import Outcome, Slot, train_slots
-from hpo.search.loop import Ranges
-from hpo.search.narrowing import FinishedTrial
-from hpo.search.space import SearchSpace
+from hpo.search.narrowing import FinishedTrial, Point
+from hpo.search.space import Ranges, SearchSpace
 from hpo.settings import DEFAULT_KEEP
 from storage import catalogue, history, leases, records, slots
 from storage.artifacts import Artifact, Artifacts
@@ -119,6 +118,10 @@ class StudyStore:
             if (loss := _loss(trial)) is not None:
                 (self._losses if settled else loose).append(loss)
         return self._losses + loose
+
+    def points(self) -> list[Point]:
+        """The parameters of every trial, in whatever state."""
+        return [dict(trial.params) for trial in self.trials()]
 
     def create_round(self, index: int, ranges: Ranges, new: Sequence[Slot]) -> None:
         """Enter a round's ranges and its slots in one transaction, unless another search did."""
@@ -262,7 +265,7 @@ class StudyStore:
         assert outcome.params is not None
         # The uid makes the file this study's own, which no other study can remove.
         trial = {"experiment": self.uid, "number": outcome.number, "validation": outcome.value}
-        return self.prepared.network(outcome.params, trial)
+        return self.prepared.network(outcome.params, trial, outcome.architecture)
 
     def _train_again(self, number: int) -> tuple[str, Network]:
         record = next((each for each in self.trials() if each.number == number), None)

@@ -35,10 +35,13 @@ class ExperimentRecord:
 
 
 class RoundRecord(NamedTuple):
-    """A round and the ranges that its points were drawn from, name -> [low, high]."""
+    """A round and what its points were drawn from.
+
+    ``ranges``: name -> [low, high], or {"choices": [...]}.
+    """
 
     round: int
-    ranges: dict[str, list[float]]
+    ranges: dict[str, list[float] | dict[str, list[Json]]]
 
 
 class Slot(NamedTuple):

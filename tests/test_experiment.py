@@ -313,7 +313,7 @@ def test_ranges_narrow_around_the_greatest_scores(tmp_path: Path) -> None:
         box = narrow(space.distributions, losses, experiment.narrowing, 1)
         assert claimed.ranges == space.ranges(box)  # type: ignore[union-attr]
         best = max(trials, key=lambda each: each.value or 0)
-        low, high = box["learning_rate"]
+        low, high = space.ranges(box)["learning_rate"]
         assert low <= best.params["learning_rate"] <= high
 
 

@@ -14,15 +14,18 @@ from rich.table import Table
 from hpo.cli.words import (
     duration,
     hidden,
-    interval,
     metric_word,
     parameters,
     plus_minus,
     score,
+    searched,
     size,
 )
 from hpo.rehearsal import Rehearsal
 from hpo.summary import Summary
+
+MOST_COLUMNS = 3
+"""Parameters that the table of rounds has columns for."""
 
 
 def result(summary: Summary, arguments: Sequence[str]) -> str:
@@ -72,6 +75,8 @@ def best_lines(summary: Summary) -> list[str]:
 
 def _narrowing(summary: Summary) -> Table:
     rounds = summary.document["rounds"]
+    if len(rounds[0]["ranges"]) > MOST_COLUMNS:
+        return _first_and_last(rounds)
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("round", justify="right")
     table.add_column("trials", justify="right")
@@ -80,8 +85,19 @@ def _narrowing(summary: Summary) -> Table:
     table.add_column(f"best val {metric_word(summary.document['metric'])}", justify="right")
     for each in rounds:
         best = "-" if each["best"] is None else score(each["best"])
-        ranges = [interval(low, high) for low, high in each["ranges"].values()]
+        ranges = map(searched, each["ranges"].values())
         table.add_row(str(each["round"] + 1), str(each["trials"]), *ranges, best)
+    return table
+
+
+def _first_and_last(rounds: Sequence[Mapping[str, Any]]) -> Table:
+    """Where there are more parameters than columns, a line for each."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for title in ("parameter", "round 1", f"round {rounds[-1]['round'] + 1}"):
+        table.add_column(title)
+    for name, full in rounds[0]["ranges"].items():
+        left = rounds[-1]["ranges"][name]
+        table.add_row(name, searched(full), "the same" if left == full else searched(left))
     return table
 
 
@@ -110,7 +126,7 @@ def rehearsal(plan: Rehearsal) -> str:
     """What a search would do and take."""
     document = plan.document
     trials, estimate = document["trials"], document["estimate"]
-    ranges = (f"{name} {interval(*each)}" for name, each in document["space"].items())
+    ranges = (f"{name} {searched(each)}" for name, each in document["space"].items())
     lines = [
         _head(document),
         f"networks: {'-'.join(map(str, document['network']))}",

@@ -9,20 +9,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import click
-from optuna.distributions import FloatDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from hpo.cli.words import interval, metric_word, parameters, score
+from hpo.cli.words import metric_word, parameters, score, searched
 from hpo.experiment import Experiment
 from hpo.search.evaluation import Outcome
-from hpo.search.loop import Event, OthersTrain, Ranges, RoundClaimed
+from hpo.search.loop import Event, OthersTrain, RoundClaimed
+from hpo.search.space import Listed, Ranges
 from hpo.study_store import FINISHED, rank
 from storage.records import TrialRecord
 
 BAR_CELLS = 24
+MOST_PARAMETERS = 3
+"""Of the best trial's parameters the line has room for so many."""
 
 
 def say(line: str) -> None:
@@ -138,16 +141,14 @@ class _Progress:
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
         yield Text(f"{self._head()}, {self._time_left()}", style="bold")
-        texts = {name: interval(*bounds) for name, bounds in self.ranges.items()}
+        texts = {name: searched(bounds) for name, bounds in self.ranges.items()}
         # The bar takes what names and numbers leave; two blanks stand between them.
         taken = max(map(len, texts), default=0) + max(map(len, texts.values()), default=0) + 2
         cells = max(0, min(BAR_CELLS, options.max_width - taken))
         table = Table.grid(padding=(0, 1))
         for name, text in texts.items():
             distribution = self.experiment.store.space.distributions[name]
-            assert isinstance(distribution, FloatDistribution)
-            low, high = self.ranges[name]
-            table.add_row(name, _bar(distribution, low, high, cells), text)
+            table.add_row(name, _bar(distribution, self.ranges[name], cells), text)
         yield table
         yield Text(", ".join(self._best_words()))
 
@@ -162,7 +163,7 @@ class _Progress:
             return ["no score yet"]
         metric = metric_word(self.experiment.settings.metric)
         found = f"best val {metric} {score(self.best.value)} (trial {self.best.number})"
-        return [found, parameters(self.params.get(self.best.number, {}))]
+        return [found, parameters(self.params.get(self.best.number, {}), MOST_PARAMETERS)]
 
     def _time_left(self) -> str:
         trained = self.finished - self.before
@@ -173,8 +174,12 @@ class _Progress:
         return f"{left:.0f} s left"
 
 
-def _bar(distribution: FloatDistribution, low: float, high: float, cells: int) -> Text:
-    """The range of a round inside the full range, ``cells`` wide."""
+def _bar(distribution: BaseDistribution, left: Listed, cells: int) -> Text:
+    """The range of a round inside the full range, ``cells`` wide; none for choices."""
+    if isinstance(left, dict):
+        return Text()
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    low, high = left
     scale = math.log if distribution.log else float
     start, end = scale(distribution.low), scale(distribution.high)
     width = end - start or 1.0  # neighbouring numbers may have one logarithm

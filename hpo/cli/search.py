@@ -101,7 +101,9 @@ def _sizes(_context: click.Context, _option: click.Parameter, text: str) -> tupl
     show_default=True,
     help="Units of the hidden layers.",
 )
-@click.option("--optimizer", type=click.Choice(["adam", "sgd"]), default="adam", show_default=True)
+@click.option(
+    "--optimizer", type=click.Choice(defaults.OPTIMIZERS), default="adam", show_default=True
+)
 @click.option(
     "--epochs",
     type=click.IntRange(1),
@@ -127,8 +129,8 @@ def _sizes(_context: click.Context, _option: click.Parameter, text: str) -> tupl
 @click.option(
     "--space",
     multiple=True,
-    metavar="NAME=LOW..HIGH[:log]",
-    help="Range of learning_rate or weight_decay.",
+    metavar="RANGE",
+    help="What is tuned: NAME=LOW..HIGH[:log], NAME=A|B, NAME, or wide. May be given again.",
 )
 @click.option(
     "--workers",
@@ -257,7 +259,11 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
     metric = options["metric"] or default_metric(task)
     try:
         find_metric(metric, task)
-        space = SearchSpace.parse(options["space"])
+        space = SearchSpace.parse(
+            options["space"],
+            optimizer=options["optimizer"],
+            classification=task == "classification",
+        )
     except ValueError as error:
         raise UsageError(str(error)) from error
     for name in ("test_size", "validation_size"):

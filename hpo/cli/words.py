@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from storage.urls import masked
+
+if TYPE_CHECKING:
+    from hpo.search.space import Listed
 
 _METRICS = {"accuracy": "acc", "r2": "R2"}
 _PARAMETERS = {"learning_rate": "lr"}
@@ -18,11 +21,11 @@ def metric_word(name: str) -> str:
     return _METRICS.get(name, name)
 
 
-def parameters(params: Mapping[str, Any]) -> str:
-    """``lr: 9.21e-03, weight decay: 4.59e-04``."""
-    return ", ".join(
-        f"{parameter_word(name)}: {parameter(value)}" for name, value in params.items()
-    )
+def parameters(params: Mapping[str, Any], most: int | None = None) -> str:
+    """``lr: 9.21e-03, weight decay: 4.59e-04``; no more of them than ``most``."""
+    texts = [f"{parameter_word(name)}: {parameter(value)}" for name, value in params.items()]
+    more = [] if most is None or len(texts) <= most else [f"{len(texts) - most} more"]
+    return ", ".join(texts[:most] + more)
 
 
 def parameter(value: Any) -> str:
@@ -36,8 +39,19 @@ def parameter_word(name: str) -> str:
 
 
 def interval(low: float, high: float) -> str:
-    """``1.0e-05..1.0e-01``, as ``--space`` writes ranges."""
+    """``1.0e-05..1.0e-01``, as ``--space`` writes ranges; whole numbers and shares as they are."""
+    if isinstance(low, int) and isinstance(high, int):
+        return f"{low}..{high}"
+    if low == 0 or low >= 0.5:
+        return f"{low:.3g}..{high:.3g}"
     return f"{low:.1e}..{high:.1e}"
+
+
+def searched(left: Listed) -> str:
+    """What a round searched of a parameter: an interval, or choices as ``--space`` writes them."""
+    if isinstance(left, dict):
+        return "|".join(map(str, left["choices"]))
+    return interval(*left)
 
 
 def score(value: float) -> str:

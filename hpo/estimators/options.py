@@ -17,23 +17,11 @@ from hpo.estimators.tasks import Classification, Regression, SeveralTasks, Task
 from hpo.nn.activations import ACTIVATIONS
 from hpo.nn.architecture import Architecture, BatchNorm
 from hpo.nn.augmentation import Augmentation
-from hpo.nn.initializers import RandomState
+from hpo.nn.initializers import RandomState, natural_initializer
 from hpo.nn.members import Members, TrainingSettings
 from hpo.nn.names import find
 from hpo.nn.optimizers import OPTIMIZERS
 from hpo.nn.schedules import Schedule
-
-NATURAL_INITIALIZERS = {
-    "relu": "he_normal",
-    "leaky_relu": "he_normal",
-    "elu": "he_normal",
-    "gelu": "he_normal",
-    "silu": "he_normal",
-    "mish": "he_normal",
-    "softplus": "he_normal",
-    "selu": "lecun_normal",
-}
-"""What ``initializer="auto"`` means; Xavier's uniform for any other activation."""
 
 
 def task(estimator: Any) -> Task:
@@ -253,7 +241,7 @@ def initializer(estimator: Any) -> str:
     if not isinstance(name, str):
         raise ValueError(f"initializer is a name, not {name!r}")  # noqa: TRY004
     if name == "auto":
-        return NATURAL_INITIALIZERS.get(estimator.activation, "xavier_uniform")
+        return natural_initializer(estimator.activation)
     return name
 
 

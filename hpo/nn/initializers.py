@@ -77,6 +77,20 @@ INITIALIZERS: dict[str, Initializer] = {
 }
 
 
+_NATURAL = dict.fromkeys(
+    ("relu", "leaky_relu", "elu", "gelu", "silu", "mish", "softplus"), "he_normal"
+) | {"selu": "lecun_normal"}
+
+
+def natural_initializer(activation: str) -> str:
+    """The initial values that go with an activation.
+
+    He's where half of it is cut off, LeCun's for selu, which normalises itself, and Xavier's
+    uniform for any other.
+    """
+    return _NATURAL.get(activation, "xavier_uniform")
+
+
 def find_initializer(name: str) -> Initializer:
     """An initializer by its name; ``normal:0.05`` is a normal with that deviation."""
     kind, colon, deviation = name.partition(":")

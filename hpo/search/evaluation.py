@@ -27,10 +27,11 @@ from hpo.data.metrics import Metric
 from hpo.data.target_encoding import TargetEncoding
 from hpo.nn.architecture import Architecture, Floats
 from hpo.nn.measuring import Targets
-from hpo.nn.members import Members, Rows, TrainingSettings
+from hpo.nn.members import Rows, TrainingSettings
 from hpo.nn.network import PREDICTION_ROWS, predict
 from hpo.nn.training import Curves, Trained, train
 from hpo.search import streams
+from hpo.search.recipe import Recipe
 
 STACK_BYTES = 1 << 28
 """Bounds the memory of one stack."""
@@ -66,12 +67,17 @@ class Problem:
     seed: int
 
     @property
-    def member_bytes(self) -> int:
+    def recipe(self) -> Recipe:
+        """What a trial trains whose parameters say nothing else."""
+        return Recipe(self.architecture, self.settings)
+
+    def member_bytes(self, recipe: Recipe) -> int:
         """About what one member of a stack takes: state, activations and predictions, float32."""
-        state = 5 * self.architecture.n_params
-        rows = 2 * self.settings.batch_size + PREDICTION_ROWS
-        outputs = 2 * len(self.validation) * self.architecture.n_outputs
-        return 4 * (state + rows * sum(self.architecture.sizes[1:]) + outputs)
+        architecture, settings = recipe
+        state = 5 * architecture.n_params
+        rows = 2 * settings.batch_size + PREDICTION_ROWS
+        outputs = 2 * len(self.validation) * architecture.n_outputs
+        return 4 * (state + rows * sum(architecture.sizes[1:]) + outputs)
 
     def in_units(self, prediction: Floats) -> Floats:
         """Probabilities as they are, values in the user's units."""
@@ -95,7 +101,8 @@ class Outcome:
     ``value`` is the metric on the validation rows, None if training failed, for which ``reason``
     stands then. ``curves``: name -> (epochs,). ``prediction`` (rows, outputs) float32 for the
     validation rows, as the network gives it: probabilities, or standardised values, which float32
-    holds whatever the user's units are. ``params`` (n_params,) float32. Epochs count from 1.
+    holds whatever the user's units are. ``params`` (n_params,) float32, of a network of this
+    ``architecture``. Epochs count from 1.
     """
 
     number: int
@@ -108,6 +115,7 @@ class Outcome:
     curves: Mapping[str, NDArray[np.float64]] | None = None
     prediction: NDArray[np.float32] | None = None
     params: NDArray[np.float32] | None = None
+    architecture: Architecture | None = None
 
     @property
     def intermediate(self) -> dict[int, float]:
@@ -132,16 +140,15 @@ class OutOfTimeError(Exception):
 def train_slots(
     problem: Problem, slots: Sequence[Slot], deadline: float = math.inf
 ) -> list[Outcome]:
-    """Train the slots as one stack and score each member.
+    """Train the slots, which have one recipe, as one stack and score each member.
 
     Raises ``OutOfTimeError`` after the epoch in which ``deadline``, by ``time.time``, passes.
     """
     start = time.perf_counter()
-    members = Members(
-        random_state=tuple((problem.seed, streams.MEMBER, slot.number) for slot in slots),
-        learning_rate=[slot.params["learning_rate"] for slot in slots],
-        weight_decay=[slot.params["weight_decay"] for slot in slots],
-    )
+    params = [slot.params for slot in slots]
+    recipe = problem.recipe.of(params[0])
+    states = [(problem.seed, streams.MEMBER, slot.number) for slot in slots]
+    members = recipe.members(params, states)
     training, validation = _plain(problem.training), _plain(problem.validation)
 
     def check_time(_epoch: int, _curves: Curves) -> NDArray[np.bool_]:
@@ -150,8 +157,7 @@ def train_slots(
         return np.zeros(len(slots), dtype=np.bool_)
 
     trained = train(
-        problem.architecture,
-        problem.settings,
+        *recipe,
         members,
         training,
         validation,
@@ -160,7 +166,7 @@ def train_slots(
     )
     seconds = (time.perf_counter() - start) / len(slots)
     return [
-        _outcome(problem, slot.number, trained, member, seconds)
+        _outcome(problem, recipe.architecture, slot.number, trained, member, seconds)
         for member, slot in enumerate(slots)
     ]
 
@@ -171,7 +177,12 @@ def _plain(rows: Rows) -> Rows:
 
 
 def _outcome(
-    problem: Problem, number: int, trained: Trained, member: int, seconds: float
+    problem: Problem,
+    architecture: Architecture,
+    number: int,
+    trained: Trained,
+    member: int,
+    seconds: float,
 ) -> Outcome:
     epochs = int(trained.epochs[member])
     curves = _curves(problem, trained, member, epochs)
@@ -179,9 +190,9 @@ def _outcome(
     if trained.diverged[member]:
         return _failed(failed, f"diverged in epoch {epochs}: the loss was not finite")
     params = trained.params[member]
-    prediction = _predict(problem, params, problem.validation.X)
+    prediction = _predict(architecture, params, problem.validation.X)
     value = _score(problem, prediction, problem.validation_target)
-    fitted = _predict(problem, params, problem.training.X)
+    fitted = _predict(architecture, params, problem.training.X)
     train_value = _score(problem, fitted, problem.training_target)
     if not (math.isfinite(value) and math.isfinite(train_value)):
         return _failed(failed, f"{problem.metric.name} was not finite after epoch {epochs}")
@@ -196,6 +207,7 @@ def _outcome(
         curves=curves,
         prediction=prediction[0],
         params=params,
+        architecture=architecture,
     )
 
 
@@ -204,9 +216,9 @@ def _failed(outcome: Outcome, reason: str) -> Outcome:
     return Outcome(**(vars(outcome) | fields))
 
 
-def _predict(problem: Problem, params: Floats, X: Floats) -> Floats:
+def _predict(architecture: Architecture, params: Floats, X: Floats) -> Floats:
     """Predictions (1, rows, outputs) of one member, as the network gives them."""
-    return predict(problem.architecture, params[None], np.asarray(X))
+    return predict(architecture, params[None], np.asarray(X))
 
 
 def _score(problem: Problem, prediction: Floats, target: NDArray[Any]) -> float:
@@ -226,9 +238,27 @@ def _curves(
     }
 
 
-def stack_size(problem: Problem, n_slots: int, n_workers: int) -> int:
+def stacks(problem: Problem, slots: Sequence[Slot], n_workers: int) -> list[list[Slot]]:
+    """The slots as stacks of one recipe each, for so many processes.
+
+    What takes longest comes first, so that no process waits long for another at the end.
+    """
+    groups: dict[Recipe, list[Slot]] = {}
+    for slot in slots:
+        groups.setdefault(problem.recipe.of(slot.params), []).append(slot)
+    found = []
+    for recipe, group in groups.items():
+        size = stack_size(problem, recipe, len(group), -(-n_workers // len(groups)))
+        work = recipe.settings.epochs * recipe.architecture.n_params
+        for start in range(0, len(group), size):
+            stack = group[start : start + size]
+            found.append((work * len(stack), stack))
+    return [stack for _, stack in sorted(found, key=lambda each: -each[0])]
+
+
+def stack_size(problem: Problem, recipe: Recipe, n_slots: int, n_workers: int) -> int:
     """How many networks train as one stack, if so many are spread over so many processes."""
-    largest = max(1, min(MOST_MEMBERS, STACK_BYTES // problem.member_bytes))
+    largest = max(1, min(MOST_MEMBERS, STACK_BYTES // problem.member_bytes(recipe)))
     # As many for every process, so that none waits long for another.
     each = math.ceil(n_slots / n_workers)
     return math.ceil(each / math.ceil(each / largest))
@@ -257,7 +287,7 @@ class Workers:
         """
         left = {slot.number: slot for slot in slots}
         try:
-            for outcomes in self._spread(self._stacks(slots)):
+            for outcomes in self._spread(stacks(self.problem, slots, self.n_workers)):
                 for outcome in outcomes:
                     del left[outcome.number]
                 if outcomes:
@@ -267,17 +297,13 @@ class Workers:
                 if outcomes := self._alone(slot):
                     yield outcomes
 
-    def _stacks(self, slots: Sequence[Slot]) -> list[Sequence[Slot]]:
-        size = stack_size(self.problem, len(slots), self.n_workers)
-        return [slots[start : start + size] for start in range(0, len(slots), size)]
-
-    def _spread(self, stacks: list[Sequence[Slot]]) -> Iterator[list[Outcome]]:
+    def _spread(self, chunks: Sequence[Sequence[Slot]]) -> Iterator[list[Outcome]]:
         if self.n_workers == 1:
-            yield from (_in_time(self.problem, stack, self.deadline) for stack in stacks)
+            yield from (_in_time(self.problem, chunk, self.deadline) for chunk in chunks)
             return
         # Never one job, or joblib would train in this process.
-        n_jobs = max(2, min(self.n_workers, len(stacks)))
-        work = [joblib.delayed(_work)(self.problem, stack, self.deadline) for stack in stacks]
+        n_jobs = max(2, min(self.n_workers, len(chunks)))
+        work = [joblib.delayed(_work)(self.problem, chunk, self.deadline) for chunk in chunks]
         with _results(n_jobs, work) as results:
             # Not "yield from", which would close the results before the warnings are off.
             for outcomes in results:  # noqa: UP028

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from hpo.search.evaluation import Outcome, Slot
-from hpo.search.narrowing import FinishedTrial, NarrowingSettings, Range, narrow, place
-from hpo.search.space import SearchSpace
+from hpo.search.narrowing import (
+    Box,
+    FinishedTrial,
+    NarrowingSettings,
+    Point,
+    countable,
+    narrow,
+    place,
+    without_repeats,
+)
+from hpo.search.space import Ranges, SearchSpace
 
-Ranges = dict[str, list[float]]
 Evaluate = Callable[[Sequence[Slot]], Iterable[list[Outcome]]]
 
 
@@ -25,6 +33,9 @@ class RoundStore(Protocol):
 
     def losses(self) -> list[FinishedTrial]:
         """The complete trials, the values as losses: smaller is better."""
+
+    def points(self) -> list[Point]:
+        """The parameters of every trial, in whatever state."""
 
     def create_round(self, index: int, ranges: Ranges, slots: Sequence[Slot]) -> None:
         """Enter new trials that wait to be trained; none, if another search entered them."""
@@ -76,13 +87,15 @@ def search(
     settings: NarrowingSettings,
     total: int,
     is_over: Callable[[], bool] = lambda: False,
+    optimizer: str = "adam",
 ) -> Iterator[Event]:
     """Train until ``total`` trials have finished; yields after each step that the store holds.
 
     It may be broken off anywhere: called again, it goes on to the same trials. ``is_over`` ends it
-    before the next step.
+    before the next step. It also ends when every point of a space was tried that has only so many.
+    ``optimizer`` is the one that trains where none is tuned.
     """
-    box = _Box(store, space, settings)
+    box = _Box(store, space, settings, optimizer)
     while not is_over():
         slots = store.claim(below=total)
         if slots:
@@ -96,9 +109,7 @@ def search(
         first = store.size()
         if store.wait(below=total):
             yield OthersTrain()
-        elif first < total:
-            box.create_round(first, total)
-        else:
+        elif first >= total or not box.create_round(first, total):
             return
 
 
@@ -108,25 +119,39 @@ class _Box:
     To narrow takes the whole history, so it is done once a round.
     """
 
-    def __init__(self, store: RoundStore, space: SearchSpace, settings: NarrowingSettings) -> None:
+    def __init__(
+        self, store: RoundStore, space: SearchSpace, settings: NarrowingSettings, optimizer: str
+    ) -> None:
         self.store = store
         self.space = space
         self.settings = settings
-        self._known: tuple[int, Mapping[str, Range]] | None = None
+        self.shape = space.shape(optimizer)
+        self._known: tuple[int, Box] | None = None
 
-    def of(self, index: int) -> Mapping[str, Range]:
+    def of(self, index: int) -> Box:
         """The ranges of a round that exists, or may be created now."""
         if self._known is None or self._known[0] != index:
             found = narrow(self.space.distributions, self.store.losses(), self.settings, index)
             self._known = index, found
         return self._known[1]
 
-    def create_round(self, first: int, total: int) -> None:
-        """Enter the next slots: the rest of a round that a smaller total cut off, or a new one."""
+    def create_round(self, first: int, total: int) -> bool:
+        """Enter the next slots: the rest of a round that a smaller total cut off, or a new one.
+
+        Returns whether there are any: a space may have no other point.
+        """
         size = self.settings.trials_per_round
         index = first // size
         box = self.of(index)
         numbers = range(first, min(total, (index + 1) * size))
-        points = place(self.space.distributions, box, self.settings, numbers)
-        slots = [Slot(*pair) for pair in zip(numbers, points, strict=True)]
-        self.store.create_round(index, self.space.ranges(box), slots)
+        distributions = self.space.distributions
+        points = place(distributions, box, self.settings, numbers, self.shape)
+        if countable(distributions):
+            tried = self.store.points()
+            points = without_repeats(
+                points, numbers, tried, distributions, box, self.settings, self.shape
+            )
+        slots = [Slot(*pair) for pair in zip(numbers, points, strict=False)]
+        if slots:
+            self.store.create_round(index, self.space.ranges(box), slots)
+        return bool(slots)

@@ -1,29 +1,29 @@
 """Which hyperparameters are tuned, and over which ranges."""
 
-import difflib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Self
 
 from optuna.distributions import (
     BaseDistribution,
+    CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
     distribution_to_json,
     json_to_distribution,
 )
 
-from hpo.search.narrowing import Range
+from hpo.search.narrowing import Box, Choices, Point, Shape
+from hpo.search.notation import parse_item
+from hpo.search.tunable import OPTIONS, STRUCTURAL, TUNABLE, WIDE, has_option
 
-DEFAULT_RANGES: Mapping[str, FloatDistribution] = MappingProxyType(
-    {
-        "learning_rate": FloatDistribution(1e-5, 1e-1, log=True),
-        "weight_decay": FloatDistribution(1e-5, 10.0, log=True),
-    }
-)
+Listed = list[float] | dict[str, list[Any]]
+Ranges = dict[str, Listed]
+"""What a round searched, as plain values: see `SearchSpace.ranges`."""
+
+WIDE_PRESET = "wide"
+DEFAULT_NAMES = ("learning_rate", "weight_decay")
 
 
 @dataclass(frozen=True)
@@ -38,31 +38,48 @@ class SearchSpace:
     """
 
     distributions: Mapping[str, BaseDistribution] = field(
-        default_factory=lambda: dict(DEFAULT_RANGES)
+        default_factory=lambda: {name: TUNABLE[name].usual for name in DEFAULT_NAMES}
     )
 
     @classmethod
-    def parse(cls, items: Sequence[str]) -> Self:
-        """Return the default space with the ranges that `items` override.
+    def parse(
+        cls, items: Sequence[str], *, optimizer: str = "adam", classification: bool = True
+    ) -> Self:
+        """Return the default space with what `items` override and add.
 
         Parameters
         ----------
         items
-            Texts such as ``learning_rate=1e-4..1e-2:log``; without ``:log`` the range is linear.
+            Texts such as ``learning_rate=1e-4..1e-2:log``, ``dropout=0..0.5``, ``batch_size=32|64``
+            and ``dropout``, which takes its usual range; ``wide`` tunes almost everything.
+        optimizer
+            The one that trains where none is tuned.
 
         Raises
         ------
         ValueError
-            If a text is malformed, names an unknown parameter or one twice, or if a range is empty,
-            negative, not finite, or log and starts at 0. The message is one line.
+            If a text is malformed, names an unknown parameter, or one twice, or one that has no
+            meaning here, or if a range is empty or reaches what cannot be used. One line.
         """
-        overrides: dict[str, FloatDistribution] = {}
+        chosen: dict[str, BaseDistribution] = {}
         for item in items:
-            name, distribution = _parse_item(item)
-            if name in overrides:
+            if item.strip() == WIDE_PRESET:
+                continue
+            name, distribution = parse_item(item)
+            if name in chosen:
                 raise ValueError(f"search space {item!r}: {name} is given twice; keep one range")
-            overrides[name] = distribution
-        return cls({**DEFAULT_RANGES, **overrides})
+            chosen[name] = distribution
+        wide = WIDE if any(item.strip() == WIDE_PRESET for item in items) else frozenset()
+        names = [name for name in TUNABLE if name in {*DEFAULT_NAMES, *wide, *chosen}]
+        space = {name: chosen.get(name, TUNABLE[name].usual) for name in names}
+        used = _optimizers(space, optimizer)
+        for name in names:
+            reason = _meaningless(name, used, classification=classification)
+            if reason and name in chosen:
+                raise ValueError(f"search space {name!r}: {reason}")
+            if reason:
+                del space[name]
+        return cls(space)
 
     def to_json(self) -> dict[str, Any]:
         """Return the space as a JSON object: name to Optuna's record of the distribution."""
@@ -85,59 +102,50 @@ class SearchSpace:
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"this is no record of a search space: {record!r}") from error
 
-    def ranges(self, box: Mapping[str, Range]) -> dict[str, list[float]]:
-        """Return ``[low, high]`` of each float and int parameter: the box's, else the full range.
+    def shape(self, optimizer: str) -> Shape:
+        """Return how the parameters belong together; `optimizer` trains where none is tuned."""
+
+        def meaningful(params: Point) -> Point:
+            used = params.get("optimizer", optimizer)
+            return {name: value for name, value in params.items() if has_option(used, name)}
+
+        return Shape(STRUCTURAL & set(self.distributions), meaningful)
+
+    def ranges(self, box: Box) -> Ranges:
+        """Return ``[low, high]`` of each number, ``{"choices": [...]}`` of any other parameter.
 
         Parameters
         ----------
         box
-            Name to ``(low, high)``, as `hpo.search.narrowing.narrow` returns it.
+            Name to range or choices, as `hpo.search.narrowing.narrow` returns it; a parameter that
+            it lacks is not narrowed.
         """
         return {
-            name: list(box.get(name, (distribution.low, distribution.high)))
+            name: _listed(box.get(name), distribution)
             for name, distribution in self.distributions.items()
-            if isinstance(distribution, FloatDistribution | IntDistribution)
         }
 
 
-def _parse_item(item: str) -> tuple[str, FloatDistribution]:
-    """Return the name and the distribution that a text such as ``lr=1e-4..1e-2:log`` gives."""
-    name, _, range_and_scale = (part.strip() for part in item.partition("="))
-    _refuse_unknown(name, item)
-    bounds, colon, scale = (part.strip() for part in range_and_scale.partition(":"))
-    low_text, _, high_text = bounds.partition("..")
-    try:
-        low, high = float(low_text), float(high_text)
-    except ValueError:
-        low = high = math.nan
-    if not (math.isfinite(low) and math.isfinite(high)) or (colon and scale != "log"):
-        raise ValueError(
-            f"search space {item!r}: this is no range; write {name}=LOW..HIGH or "
-            f"{name}=LOW..HIGH:log with two numbers, e.g. {name}=1e-4..1e-2:log"
-        )
-    _refuse_unusable(low, high, log=bool(colon), item=item)
-    return name, FloatDistribution(low, high, log=bool(colon))
+def _listed(narrowed: Any, distribution: BaseDistribution) -> Listed:
+    if isinstance(distribution, CategoricalDistribution):
+        kept = narrowed.kept if isinstance(narrowed, Choices) else distribution.choices
+        return {"choices": list(kept)}
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    return list(narrowed or (distribution.low, distribution.high))
 
 
-def _refuse_unknown(name: str, item: str) -> None:
-    if name in DEFAULT_RANGES:
-        return
-    close = difflib.get_close_matches(name, DEFAULT_RANGES, n=1)
-    hint = f" Did you mean {close[0]}?" if close else ""
-    raise ValueError(
-        f"search space {item!r}: {name!r} cannot be tuned.{hint} "
-        f"Tunable are {', '.join(DEFAULT_RANGES)}; write e.g. learning_rate=1e-4..1e-2:log"
-    )
+def _optimizers(space: Mapping[str, BaseDistribution], fixed: str) -> tuple[str, ...]:
+    """Every optimizer that a trial may have."""
+    tuned = space.get("optimizer")
+    if isinstance(tuned, CategoricalDistribution):
+        return tuple(str(each) for each in tuned.choices)
+    return (fixed,)
 
 
-def _refuse_unusable(low: float, high: float, *, log: bool, item: str) -> None:
-    if low < 0:
-        raise ValueError(f"search space {item!r}: {low:g} is negative; start at 0 or above")
-    if low >= high:
-        raise ValueError(
-            f"search space {item!r}: the range is empty; {low:g} must be below {high:g}"
-        )
-    if log and low == 0:
-        raise ValueError(
-            f"search space {item!r}: a log range starts above 0; raise 0 or drop ':log'"
-        )
+def _meaningless(name: str, optimizers: Sequence[str], *, classification: bool) -> str | None:
+    """Why a parameter has no meaning here; None if it has one."""
+    if name == "label_smoothing" and not classification:
+        return "it belongs to classification, and this is regression"
+    if name in OPTIONS and not any(has_option(each, name) for each in optimizers):
+        return f"{' and '.join(optimizers)} has no {name}; choose another --optimizer, or tune it"
+    return None

@@ -130,7 +130,7 @@ def test_what_a_dry_run_says() -> None:
     assert rehearsal(plan(seconds=12.3, bytes=1_234_567)).splitlines() == [
         "s: regression, 70 training, 20 validation and 10 test rows",
         "networks: 4-64-64-1",
-        "space: learning_rate 1.0e-05..1.0e-01, weight_decay 0.0e+00..1.0e+00",
+        "space: learning_rate 1.0e-05..1.0e-01, weight_decay 0..1",
         "trials: 100 in 5 rounds of 20",
         "at most about 13 s and 1.2 MB of disk",
         "nothing was written",

@@ -218,7 +218,7 @@ def test_workers_are_no_setting(hpo: Hpo, tmp_path: Path) -> None:
         (["--patience", 0], "patience 10 (stored) / none (asked for)"),
         (["--batch-size", 16], "batch_size automatic (stored) / 16 (asked for)"),
         (["--rounds", 4], "rounds 3 (stored) / 4 (asked for)"),
-        (["--space", "learning_rate=1e-4..1e-2:log"], "learning_rate 1e-05..0.1:log"),
+        (["--space", "learning_rate=1e-4..1e-2:log"], "learning_rate=1e-05..0.1:log"),
     ],
 )
 def test_other_settings_are_refused_with_the_difference(
@@ -305,7 +305,7 @@ def test_a_study_goes_on_narrowing_as_it_began(
     for url in ("sqlite:///here.db", "sqlite:///later.db"):
         search(hpo, "--storage", url)
     search(hpo, "--storage", "sqlite:///here.db", "--trials", 20)
-    monkeypatch.setattr(NarrowingSettings.__init__, "__defaults__", (1.0, 9, 3.0, 0.9, 0.9))
+    monkeypatch.setattr(NarrowingSettings.__init__, "__defaults__", (1.0, 9, 3.0, 0.9, 0.9, 0.5, 1))
     assert NarrowingSettings(0, 1, 1).keep == 1.0
     search(hpo, "--storage", "sqlite:///later.db", "--trials", 20)
     here, later = (stored_trials(tmp_path / f"{name}.db", "iris") for name in ("here", "later"))

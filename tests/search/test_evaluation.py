@@ -27,6 +27,7 @@ from hpo.search.evaluation import (
     Slot,
     Workers,
     row_order,
+    stacks,
     train_slots,
 )
 from hpo.search.space import SearchSpace
@@ -202,18 +203,19 @@ def test_a_score_that_is_not_finite_is_a_failed_trial(rows: str) -> None:
 
 def test_stacks_are_bounded_by_members_and_by_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     task = problem("iris")
+    needed = task.member_bytes(task.recipe)
 
     def sizes(count: int, n_workers: int) -> list[int]:
-        return [len(stack) for stack in Workers(task, n_workers)._stacks(slots(count))]
+        return [len(stack) for stack in stacks(task, slots(count), n_workers)]
 
     assert sizes(130, 1) == [44, 44, 42]  # as alike as can be
     assert sizes(64, 1) == [64]
     assert sizes(130, 2) == [33, 33, 33, 31]
     assert sizes(9, 4) == [3, 3, 3]
     assert sizes(2, 4) == [1, 1]
-    monkeypatch.setattr(evaluation, "STACK_BYTES", 5 * task.member_bytes + 1)
+    monkeypatch.setattr(evaluation, "STACK_BYTES", 5 * needed + 1)
     assert sizes(12, 1) == [4, 4, 4]
-    monkeypatch.setattr(evaluation, "STACK_BYTES", task.member_bytes - 1)
+    monkeypatch.setattr(evaluation, "STACK_BYTES", needed - 1)
     assert sizes(2, 1) == [1, 1]
 
 
@@ -222,7 +224,8 @@ def test_a_member_takes_about_what_is_said() -> None:
     parameters = 4 * 16 + 16 + 16 * 3 + 3
     state = 5 * parameters  # with their gradient, Adam's two buffers and the best ones
     activations = (2 * 32 + 512) * (16 + 3)
-    assert problem("iris").member_bytes == 4 * (state + activations + 2 * 24 * 3)
+    task = problem("iris")
+    assert task.member_bytes(task.recipe) == 4 * (state + activations + 2 * 24 * 3)
 
 
 def kills_for_a_wild_rate(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -281,8 +284,8 @@ def test_a_slot_that_finds_no_memory_alone_fails_with_the_reason() -> None:
 
 def test_a_fault_of_the_program_is_no_failed_trial() -> None:
     task = problem("iris", epochs=1)
-    broken = [Slot(0, {"learning_rate": 1e-2})]
-    with pytest.raises(KeyError):
+    broken = [Slot(0, {"weight_decay": 1e-2})]
+    with pytest.raises(TypeError):
         by_number(Workers(task, 1), broken)
 
 

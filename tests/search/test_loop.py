@@ -11,9 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hpo.search.evaluation import Outcome, Slot
-from hpo.search.loop import Event, OthersTrain, Ranges, Recorded, RoundClaimed, search
-from hpo.search.narrowing import FinishedTrial, NarrowingSettings
-from hpo.search.space import SearchSpace
+from hpo.search.loop import Event, OthersTrain, Recorded, RoundClaimed, search
+from hpo.search.narrowing import FinishedTrial, NarrowingSettings, Point
+from hpo.search.space import Listed, Ranges, SearchSpace
 
 
 def nothing() -> None:
@@ -55,6 +55,10 @@ class MemoryStore:
             for number, outcome in self.study.outcomes.items()
             if outcome.value is not None
         ]
+
+    def points(self) -> list[Point]:
+        self.meanwhile()
+        return [dict(slot.params) for slot in self.study.slots.values()]
 
     def create_round(self, index: int, ranges: Ranges, slots: Sequence[Slot]) -> None:
         self.meanwhile()
@@ -139,11 +143,17 @@ def assert_calm(study: MemoryStudy) -> None:
     assert study.claims == {}
 
 
+def numbers(listed: Listed) -> list[float]:
+    assert isinstance(listed, list)
+    return listed
+
+
 def test_numbers_are_dense_and_ranges_narrow() -> None:
     assert list(CALM.slots) == list(range(40))
     assert sorted(CALM.outcomes) == list(range(40))
     widths = [
-        math.log(high / low) for low, high in (r["learning_rate"] for r in CALM.ranges.values())
+        math.log(high / low)
+        for low, high in (numbers(each["learning_rate"]) for each in CALM.ranges.values())
     ]
     assert widths[0] == pytest.approx(math.log(1e4))
     assert widths[-1] < widths[0] / 2

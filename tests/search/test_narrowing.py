@@ -1,6 +1,7 @@
 import json
 import math
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,12 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from scipy.stats import hypergeom
 
-from hpo.search.narrowing import FinishedTrial, NarrowingSettings, _value, narrow, point, propose
+from hpo.search import narrowing
+from hpo.search.narrowing import Choices, FinishedTrial, NarrowingSettings, point, propose
+from hpo.search.narrowing.box import _at_most
+from hpo.search.narrowing.scale import value_at
 
 LOG = FloatDistribution(1e-5, 1e-1, log=True)
 
@@ -36,6 +41,9 @@ def contains(distribution: BaseDistribution, value: Any) -> bool:
 # ------------------------------------------------------------------ what hypothesis draws
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
+# Whether a box holds ranges or choices is known here.
+narrow: Any = narrowing.narrow
+
 positive = st.floats(min_value=5e-324, allow_nan=False, allow_infinity=False)
 # Optuna subtracts integers as floats: beyond this a distribution does not contain its own ends.
 exact = st.integers(-(2**51), 2**51)
@@ -187,7 +195,7 @@ def test_how_many_trials_span_a_box(
     assert box["x"] == pytest.approx((0, max(kept - 1, 0.05 * n_finished)))
 
 
-def test_the_kept_share_is_rounded_up_from_its_decimal_value() -> None:
+def test_the_kept_share_is_rounded_up_from_its_decimalvalue_at() -> None:
     # 0.07 * 100 is 7.000000000000001 in floating point.
     settings = settings_of(trials_per_round=100, keep=0.07, margin=0.0, min_width=1e-9)
     trials = ranked(*(float(i) for i in range(100)))
@@ -240,9 +248,53 @@ def test_trials_without_the_parameter_or_outside_its_range_are_passed_over() -> 
     )
 
 
-def test_categoricals_are_absent_from_a_box() -> None:
+def test_without_evidence_all_choices_stay() -> None:
     space = {"x": LOG, "c": CategoricalDistribution("ab")}
-    assert set(narrow(space, [], settings_of(), 1)) == {"x"}
+    assert narrow(space, [], settings_of(), 1) == {"x": (1e-5, 1e-1), "c": Choices(("a", "b"))}
+
+
+@pytest.mark.parametrize(
+    ("order", "kept"),
+    [
+        # Of 20 trials 10 have each choice. None of the best 5 is a b by chance in
+        # C(10, 5) / C(20, 5) = 252 / 15504 = 1.6 % of all orders: no evidence at 1 %.
+        ("a" * 5 + "b" * 10 + "a" * 5, "ab"),
+        # Of 24 trials none of 12 in the best 6: C(12, 6) / C(24, 6) = 924 / 134596 = 0.7 %.
+        ("a" * 6 + "b" * 12 + "a" * 6, "a"),
+        # One of them: and 12 * C(12, 5) / C(24, 6) = 7.1 % more.
+        ("a" * 5 + "b" * 11 + "a" * 7 + "b", "ab"),
+        # The best trial's choice stays, whatever the others say.
+        ("b" + "a" * 20 + "b" * 7, "ab"),
+        ("b" * 6 + "a" * 12 + "b" * 6, "b"),
+        ("a" * 24, "ab"),
+    ],
+)
+def test_a_choice_is_dropped_on_the_evidence_of_the_best_quarter(order: str, kept: str) -> None:
+    space = {"c": CategoricalDistribution("ab")}
+    trials = [FinishedTrial(i, float(i), {"c": choice}) for i, choice in enumerate(order)]
+    settings = settings_of(trials_per_round=len(order))
+    assert narrow(space, trials, settings, 1) == {"c": Choices(tuple(kept))}
+    assert narrow(space, trials, replace(settings, evidence=0), 1)["c"].kept == ("a", "b")
+
+
+@given(st.integers(1, 30), st.data())
+def test_the_evidence_is_that_of_the_hypergeometric_distribution(
+    among: int, data: st.DataObject
+) -> None:
+    own, drawn = data.draw(st.integers(0, among)), data.draw(st.integers(0, among))
+    found = data.draw(st.integers(0, min(own, drawn)))
+    expected = hypergeom(among, own, drawn).cdf(found)
+    assert _at_most(found, own, drawn, among) == pytest.approx(expected)
+
+
+def test_a_choice_that_was_dropped_is_left_to_the_slots_that_explore() -> None:
+    space = {"c": CategoricalDistribution("abc")}
+    settings = settings_of(trials_per_round=20, explore=0.3)
+    box = {"c": Choices(("c", "a"))}
+    drawn = [point(settings, i, "c", space["c"], box["c"]) for i in range(20, 40)]
+    assert sorted(drawn) == sorted("ca" * 7 + "abc" * 2)
+    first = [point(settings, i, "c", space["c"], box["c"]) for i in range(20)]
+    assert {first.count(each) for each in "abc"} == {6, 7}
 
 
 def test_ties_go_to_the_lower_number() -> None:
@@ -261,7 +313,8 @@ def test_a_box_lies_in_the_range_and_is_the_same_for_any_order_of_arrival(
         box = narrow({"x": distribution}, finished, settings, round_index)
         assert box == narrow({"x": distribution}, shuffled, settings, round_index)
         if isinstance(distribution, CategoricalDistribution):
-            assert box == {}
+            assert set(box["x"].kept) <= set(distribution.choices)
+            assert box["x"].kept
             continue
         assert isinstance(distribution, FloatDistribution | IntDistribution)
         low, high = box["x"]
@@ -281,7 +334,11 @@ def test_points_of_a_box_lie_in_it_unless_they_explore(
     outside = 0
     for params in propose({"x": distribution}, finished, settings, range(3 * n, 4 * n)):
         assert contains(distribution, params["x"])
-        outside += "x" in box and not box["x"][0] <= params["x"] <= box["x"][1]
+        left = box["x"]
+        if isinstance(left, Choices):
+            outside += params["x"] not in left.kept
+        else:
+            outside += not left[0] <= params["x"] <= left[1]
     assert outside <= max(round(settings.explore * n), settings.explore > 0 and n >= 2)
 
 
@@ -452,13 +509,13 @@ def test_a_box_reaches_from_its_low_to_its_high(
     distribution: FloatDistribution | IntDistribution, box: tuple[float, float]
 ) -> None:
     # Rounding may lift the last share of a large round to 1.
-    assert [_value(distribution, box, share) for share in (0.0, 1.0)] == pytest.approx(box)
+    assert [value_at(distribution, box, share) for share in (0.0, 1.0)] == pytest.approx(box)
 
 
 def test_a_mean_of_logarithms_rounded_up_does_not_overflow() -> None:
     high = 1.7976931348621712e308
     distribution = FloatDistribution(1.0, high, log=True)
-    assert _value(distribution, (high, high), 0.4621436927973584) == high
+    assert value_at(distribution, (high, high), 0.4621436927973584) == high
 
 
 @pytest.mark.parametrize(
@@ -473,7 +530,7 @@ def test_a_mean_of_logarithms_rounded_up_does_not_overflow() -> None:
     ],
     ids=str,
 )
-def test_a_single_value_is_that_value(distribution: BaseDistribution) -> None:
+def test_a_single_value_is_thatvalue_at(distribution: BaseDistribution) -> None:
     assert {point(settings_of(), i, "x", distribution) for i in range(30)} == {2}
 
 

@@ -18,8 +18,13 @@ from optuna.storages import InMemoryStorage
 from optuna.testing.pytest_samplers import BasicSamplerTestCase, SingleOnlySamplerTestCase
 from optuna.trial import TrialState, create_trial
 
-from hpo.search.narrowing import FinishedTrial, NarrowingSettings, propose
-from hpo.search.sampler import SETTINGS_ATTRIBUTE, NarrowingSampler
+from hpo.search.narrowing import (
+    SETTINGS_ATTRIBUTE,
+    FinishedTrial,
+    NarrowingSampler,
+    NarrowingSettings,
+    propose,
+)
 from tests.running import stock_optuna
 
 
@@ -91,7 +96,7 @@ def test_five_resumes_equal_one_run(kind: str, tmp_path: Path) -> None:
 SCRIPT = """
 import sys
 import optuna
-from hpo.search.sampler import NarrowingSampler
+from hpo.search.narrowing import NarrowingSampler
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 study = optuna.load_study(study_name="s", storage=sys.argv[1], sampler=NarrowingSampler(3, 5))
@@ -300,6 +305,8 @@ def test_settings_are_kept_in_a_user_attribute() -> None:
             "margin": 0.25,
             "explore": 0.1,
             "min_width": 0.05,
+            "evidence": 0.01,
+            "group_size": 4,
         }
     }
 

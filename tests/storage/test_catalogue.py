@@ -80,7 +80,7 @@ def test_an_unknown_experiment_is_none(rounds: RoundStorage) -> None:
 
 @examples
 @given(st.dictionaries(st.integers(0, 2**40), st.dictionaries(texts, st.lists(finite, max_size=2))))
-def test_rounds(rounds: RoundStorage, drawn: dict[int, dict[str, list[float]]]) -> None:
+def test_rounds(rounds: RoundStorage, drawn: dict[int, Any]) -> None:
     uid = experiment(rounds)
     with rounds.transaction() as connection:
         for index, ranges in drawn.items():

@@ -7,13 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from optuna import Study
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from hpo.search.narrowing import FinishedTrial, NarrowingSettings, Range, narrow, point
+from .box import Choices, narrow
+from .points import point
+from .scale import Range
+from .settings import FinishedTrial, NarrowingSettings
 
 SETTINGS_ATTRIBUTE = "hpo:narrowing"
 
@@ -36,8 +39,8 @@ class NarrowingSampler(BaseSampler):
     seed
         None takes the study's seed, or draws one for a new study. The settings are kept in the
         study's user attribute ``hpo:narrowing``.
-    keep, min_best, margin, explore, min_width
-        See `hpo.search.narrowing.NarrowingSettings`.
+    keep, min_best, margin, explore, min_width, evidence
+        See `NarrowingSettings`.
 
     Raises
     ------
@@ -57,6 +60,7 @@ class NarrowingSampler(BaseSampler):
         margin: float = NarrowingSettings.margin,
         explore: float = NarrowingSettings.explore,
         min_width: float = NarrowingSettings.min_width,
+        evidence: float = NarrowingSettings.evidence,
     ) -> None:
         self._adopts_seed = seed is None
         self._settings = NarrowingSettings(
@@ -69,6 +73,7 @@ class NarrowingSampler(BaseSampler):
             margin=float(margin),
             explore=float(explore),
             min_width=float(min_width),
+            evidence=float(evidence),
         )
         self._round: _Round | None = None
 
@@ -106,8 +111,8 @@ class NarrowingSampler(BaseSampler):
         """Return the parameter's value; the first call stores the settings in the study."""
         self._raise_error_if_multi_objective(study)
         current = self._current_round(study, trial.number)
-        box_range = current.box_range(param_name, param_distribution)
-        return point(current.settings, trial.number, param_name, param_distribution, box_range)
+        left = current.left(param_name, param_distribution)
+        return point(current.settings, trial.number, param_name, param_distribution, left)
 
     def _current_round(self, study: Study, number: int) -> "_Round":
         """Return the round of a trial, read from the study unless that is known to be idle.
@@ -157,7 +162,7 @@ class _Round:
     index: int
     number: int | None
     finished: tuple[FinishedTrial, ...]
-    _ranges: dict[tuple[str, BaseDistribution], Range] = field(default_factory=dict)
+    _left: dict[tuple[str, BaseDistribution], Range | Choices] = field(default_factory=dict)
 
     def serves(self, storage: BaseStorage, study_id: int, number: int) -> bool:
         return (
@@ -167,15 +172,13 @@ class _Round:
             and self.number in (None, number)
         )
 
-    def box_range(self, name: str, distribution: BaseDistribution) -> Range | None:
-        """Return the parameter's range in the box, None if it is categorical."""
-        if isinstance(distribution, CategoricalDistribution):
-            return None
+    def left(self, name: str, distribution: BaseDistribution) -> Range | Choices:
+        """Return what is left of the parameter's range."""
         key = (name, distribution)
-        if key not in self._ranges:
+        if key not in self._left:
             box = narrow({name: distribution}, self.finished, self.settings, self.index)
-            self._ranges[key] = box[name]
-        return self._ranges[key]
+            self._left[key] = box[name]
+        return self._left[key]
 
 
 def _read_round(study: Study, settings: NarrowingSettings, number: int) -> _Round:
