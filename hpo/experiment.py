@@ -16,20 +16,21 @@ import optuna
 from sqlalchemy import Connection
 
 from hpo._version import __version__
+from hpo.choice import Chooser
 from hpo.data.splitting import Split
 from hpo.data.table import Dataset, describe_change, fingerprint
 from hpo.errors import NoFiniteTrialError, UsageError
 from hpo.preparation import Prepared, prepare, refuse_giants
 from hpo.search.evaluation import Workers
+from hpo.search.expectation import Expectation, expected_score
 from hpo.search.loop import Event, search
 from hpo.search.narrowing import SETTINGS_ATTRIBUTE, NarrowingSettings
-from hpo.search.selection import Expectation, expected_score
 from hpo.search.space import SearchSpace
 from hpo.settings import DEFAULT_KEEP, Settings, describe_difference
 from hpo.study_store import EXPERIMENT_ATTRIBUTE, FINISHED, StudyStore
 from storage import catalogue, history, ledger, slots
 from storage.artifacts import located, open_to_write
-from storage.records import ExperimentRecord, Look, RoundRecord, TrialRecord
+from storage.records import ExperimentRecord, Look, RoundRecord, SelectionRecord, TrialRecord
 from storage.trials import RoundStorage
 
 CANDIDATE_BYTES = 1 << 28
@@ -127,9 +128,31 @@ class Experiment:
                 losses[place] = problem.metric.row_loss(prediction, target)[0]
         return expected_score(losses, target, problem.metric, self.settings.seed)
 
-    def test(self, trial: TrialRecord) -> Look:
-        """The trial's score on the test rows; a look that the ledger counts, once per model."""
-        digest, network = self.store.network(trial.number)
+    def choose(
+        self, repeats: int, n_workers: int, deadline: float = math.inf
+    ) -> SelectionRecord | None:
+        """The winner among the best trials, each trained ``repeats`` times more.
+
+        None if ``repeats`` is 0, if the best could not be trained again, or if ``deadline``, by
+        ``time.time``, passes before they are.
+        """
+        ranked = self.store.ranked()
+        states = self.store.states()
+        finished = sum(states.get(state, 0) for state in FINISHED)
+        chooser = Chooser(self.store, self.prepared, self.settings.seed, repeats)
+        if not repeats or not ranked:
+            return None
+        return chooser.stored(finished) or chooser.choose(ranked, finished, n_workers, deadline)
+
+    def test(self, trial: TrialRecord, selection: SelectionRecord | None = None) -> Look:
+        """The score on the test rows; a look that the ledger counts, once per model.
+
+        Of the mean of the repeats, if the trial was trained again, else of the trial's own network.
+        """
+        if selection is None:
+            digest, network = self.store.network(trial.number)
+        else:
+            digest, network = selection.digest, self.store.model(selection.digest)
         metric = self.prepared.problem.metric
         return ledger.look(
             self.store.write,

@@ -20,7 +20,8 @@ from hpo.nn.architecture import Architecture, Floats
 from hpo.nn.losses import LOSSES
 from hpo.nn.network import predict
 
-FORMAT = "hpo.network.2"
+FORMAT, SEVERAL = "hpo.network.2", "hpo.network.3"
+"""One network, and the mean of several."""
 
 
 class DamagedModelError(Exception):
@@ -29,9 +30,9 @@ class DamagedModelError(Exception):
 
 @dataclass(frozen=True)
 class Network:
-    """A trained network with all that it needs for new rows.
+    """A trained network, or the mean of several, with all that it needs for new rows.
 
-    ``params`` (n_params,) float32. ``trial`` says where it comes from, in plain values.
+    ``params`` (members, n_params) float32. ``trial`` says where it comes from, in plain values.
     """
 
     architecture: Architecture
@@ -43,15 +44,17 @@ class Network:
     def predict(self, table: Table, rows: NDArray[np.int64] | None = None) -> Floats:
         """Probabilities (rows, classes), or values (rows, 1) in the user's units."""
         X = self.encoding.transform(table, rows)
-        prediction = predict(self.architecture, self.params[None], X)[0]
+        prediction = predict(self.architecture, self.params, X).mean(axis=0)
         return prediction if self.target.classes else self.target.inverse(prediction)
 
     def to_bytes(self) -> tuple[bytes, bytes]:
         """The ``.npz`` and the JSON document; the same network gives the same bytes."""
         arrays = io.BytesIO()
-        np.savez(arrays, params=np.asarray(self.params, dtype=np.float32))
+        params = np.asarray(self.params, dtype=np.float32)
+        alone = len(params) == 1
+        np.savez(arrays, params=params[0] if alone else params)
         document = {
-            "format": FORMAT,
+            "format": FORMAT if alone else SEVERAL,
             "architecture": self.architecture.to_json(),
             "encoding": self.encoding.to_json(),
             "target": self.target.to_json(),
@@ -64,13 +67,13 @@ class Network:
         """The network that ``to_bytes`` wrote; raises ``DamagedModelError`` for anything else."""
         try:
             record = json.loads(document)
-            if record["format"] != FORMAT:
+            if record["format"] not in {FORMAT, SEVERAL}:
                 raise DamagedModelError(f"a stored network has the format {record['format']!r}")
             network = cls(
                 Architecture.from_json(record["architecture"]),
                 Encoding.from_json(record["encoding"]),
                 TargetEncoding.from_json(record["target"]),
-                read_npz(arrays)["params"],
+                np.atleast_2d(read_npz(arrays)["params"]),
                 dict(record["trial"]),
             )
             _check(network)
@@ -94,5 +97,5 @@ def _check(network: Network) -> None:
     ends = (network.encoding.n_outputs, network.target.n_outputs)
     if not known or (architecture.n_inputs, architecture.n_outputs) != ends:
         raise ValueError("its architecture does not fit its encodings")
-    if params.shape != (architecture.n_params,) or params.dtype != np.float32:
+    if params.shape != (len(params), architecture.n_params) or params.dtype != np.float32:
         raise ValueError(f"{params.dtype} parameters of shape {params.shape} do not fit")

@@ -18,6 +18,7 @@ from hpo.data.target_encoding import TargetEncoding
 from hpo.errors import UsageError
 from hpo.nn.architecture import Architecture, Head
 from hpo.nn.members import Rows, TrainingSettings
+from hpo.nn.schedules import Schedule
 from hpo.persistence import Network
 from hpo.search.evaluation import Problem, row_order
 from hpo.search.space import SearchSpace
@@ -66,9 +67,13 @@ class Prepared:
         trial: dict[str, Any],
         architecture: Architecture | None = None,
     ) -> Network:
-        """The network with these parameters, ready for new rows; of the study's own shape."""
+        """The network with these parameters, ready for new rows; of the study's own shape.
+
+        ``params`` (n_params,), or (members, n_params) for the mean of several.
+        """
         shape = architecture or self.problem.architecture
-        return Network(shape, self.encoding, self.problem.target, params, trial)
+        members = np.atleast_2d(params)
+        return Network(shape, self.encoding, self.problem.target, members, trial)
 
 
 def prepare(dataset: Dataset, settings: Settings, kept: Split | None = None) -> Prepared:
@@ -159,6 +164,7 @@ def _training_settings(settings: Settings, n_rows: int) -> TrainingSettings:
         epochs=settings.epochs,
         batch_size=settings.batch_size or batch_size_for(n_rows),
         patience=settings.patience,
+        schedule=Schedule(settings.schedule, warmup=settings.warmup),
         row_order=row_order(settings.seed),
     )
 

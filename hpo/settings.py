@@ -14,11 +14,17 @@ OPTIMIZERS = (
 )  # fmt: skip
 DEFAULT_HIDDEN = (64, 64)
 DEFAULT_EPOCHS = 50
-DEFAULT_PATIENCE = 10
+DEFAULT_SCHEDULE = "cosine"
+DEFAULT_WARMUP = 0.05
+SCHEDULES = ("constant", "step", "exponential", "cosine", "one_cycle")
 DEFAULT_ROUNDS = 5
 DEFAULT_TRIALS = 100
+DEFAULT_REPEATS = 5
 DEFAULT_KEEP = 50
 """How many networks of a study are kept whole: the best by validation score."""
+
+_OLDER = {"schedule": "constant", "warmup": 0.0}
+"""What a study was made with that does not say."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,15 @@ class Settings:
     optimizer: str = "adam"
     epochs: int = DEFAULT_EPOCHS
     batch_size: int | None = None
-    patience: int | None = DEFAULT_PATIENCE
+    patience: int | None = None
+    schedule: str = DEFAULT_SCHEDULE
+    warmup: float = DEFAULT_WARMUP
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Settings:
+        """The settings that `to_json` wrote, also in an older version."""
+        tuples = {name: tuple(record[name]) for name in ("numeric", "hidden")}
+        return cls(**({**_OLDER, **record, **tuples}))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, equal for equal settings."""
@@ -57,6 +71,7 @@ def batch_size_for(n_rows: int) -> int:
 
 def describe_difference(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
     """Each setting that differs, as ``epochs 50 (stored) / 20 (asked for)``; empty if none does."""
+    stored = {**_OLDER, **stored}
     names = [name for name in (*stored, *(set(asked) - set(stored))) if name in asked]
     gone = [f"{name} is no setting any more" for name in stored if name not in asked]
     return "; ".join(

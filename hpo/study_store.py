@@ -196,6 +196,13 @@ class StudyStore:
                 return self._train_again(number)
             raise ArtifactError(f"trial {number}: {error}") from error
 
+    def model(self, digest: str) -> Network:
+        """A stored model; raises ``ArtifactError`` if it is missing or damaged."""
+        try:
+            return Network.from_bytes(*self.artifacts.load(digest))
+        except DamagedModelError as error:
+            raise ArtifactError(str(error)) from error
+
     def _digest(self, number: int) -> str | None:
         """That of the trial's network, if it is kept."""
         kept = self.rounds.read(lambda connection: catalogue.load_artifacts(connection, self.uid))

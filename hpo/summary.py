@@ -9,7 +9,7 @@ from typing import Any
 
 from hpo.experiment import Experiment
 from hpo.study_store import FINISHED, OURS, rank
-from storage.records import Look, TrialRecord
+from storage.records import Look, SelectionRecord, TrialRecord
 from storage.urls import masked
 
 BEST = 10
@@ -20,12 +20,15 @@ BEST = 10
 class Summary:
     """A finished search. ``look`` is the winner's look at the test rows, None if they stayed shut.
 
+    ``selection`` tells how the winner was chosen, None if it is the first of the ranking.
+
     ``document`` is the JSON object of ``--json``.
     """
 
     document: dict[str, Any]
     best: list[TrialRecord]
     look: Look | None
+    selection: SelectionRecord | None
 
 
 def summarise(
@@ -34,9 +37,12 @@ def summarise(
     started: float,
     *,
     keep_sealed: bool,
+    selection: SelectionRecord | None = None,
     stopped: str | None = None,
 ) -> Summary:
-    """Choose the winner, look at the test rows unless they are to stay sealed, and collect.
+    """Look at the test rows with the winner unless they are to stay sealed, and collect.
+
+    The winner is the one of ``selection``, or without any the first of the ranking.
 
     ``started`` is when the command began, by ``time.perf_counter``; ``stopped`` why the search
     ended before all trials were trained.
@@ -49,9 +55,13 @@ def summarise(
         If the winner's network is missing or damaged.
     """
     winner = experiment.winner()
-    expectation = experiment.expectation()
-    look = None if keep_sealed else experiment.test(winner)
     trials = experiment.store.trials()
+    if selection is None:
+        expected, standard_error = experiment.expectation()
+    else:
+        winner = next(each for each in trials if each.number == selection.number)
+        expected, standard_error = selection.record["expected"], selection.record["expected_se"]
+    look = None if keep_sealed else experiment.test(winner, selection)
     states = Counter(trial.state for trial in trials)
     document = {
         "study": experiment.study,
@@ -69,15 +79,21 @@ def summarise(
             "trial": winner.number,
             "validation": winner.value,
             "train": winner.attributes[OURS],
-            "expected": expectation.score,
-            "expected_se": expectation.standard_error,
+            "expected": expected,
+            "expected_se": standard_error,
             "params": winner.params,
+        },
+        "selection": selection
+        and {
+            "repeats": selection.repeats,
+            "folds": selection.record["folds"],
+            "candidates": selection.record["candidates"],
         },
         "test": {"score": look and look.score, "evaluations": len(experiment.looks())},
         "stopped": stopped,
         "seconds": round(time.perf_counter() - started, 3),
     }
-    return Summary(document, rank(trials)[:BEST], look)
+    return Summary(document, rank(trials)[:BEST], look, selection)
 
 
 def _rounds(experiment: Experiment, trials: list[TrialRecord]) -> list[dict[str, Any]]:

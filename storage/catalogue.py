@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from storage import bulk, schema
-from storage.records import ExperimentRecord, Kept, Result, RoundRecord
+from storage.records import ExperimentRecord, Kept, Result, RoundRecord, SelectionRecord
 
 _JSON_FIELDS = ("fingerprint", "settings", "preparation", "versions")
 _FLOAT32 = np.dtype("<f4")
@@ -110,6 +110,29 @@ def load_predictions(
     return found
 
 
+def save_selection(connection: Connection, uid: str, new: SelectionRecord, created_at: str) -> None:
+    """Enter which trial won; the first to say so for as many trials is right."""
+    if load_selection(connection, uid, new.trials, new.repeats) is None:
+        values = new._asdict() | {"record": json.dumps(new.record)}
+        keys = {"experiment": uid, "created_at": created_at}
+        connection.execute(schema.selections.insert(), keys | values)
+
+
+def load_selection(
+    connection: Connection, uid: str, trials: int, repeats: int
+) -> SelectionRecord | None:
+    """Which trial won after so many had finished; None if nobody has said."""
+    table = schema.selections
+    names = (each for each in table.columns if each.name in SelectionRecord._fields)
+    query = sa.select(*names).where(
+        table.c.experiment == uid, table.c.trials == trials, table.c.repeats == repeats
+    )
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        return None
+    return SelectionRecord(**(dict(row) | {"record": json.loads(row["record"])}))
+
+
 def save_artifacts(connection: Connection, uid: str, kept: Sequence[Kept]) -> None:
     """Enter which stored network belongs to which trial."""
     if kept:
@@ -135,10 +158,11 @@ def drop_artifacts(connection: Connection, uid: str, numbers: Sequence[int]) -> 
 
 
 def unreferenced(connection: Connection, digests: Sequence[str]) -> list[str]:
-    """Those of ``digests`` that neither a kept network nor a look at the test rows refers to."""
+    """Those of ``digests`` that no kept network, no winner and no look at test rows refers to."""
     kept = sa.select(schema.artifacts.c.digest).where(schema.artifacts.c.digest.in_(digests))
     seen = sa.select(schema.test_looks.c.model).where(schema.test_looks.c.model.in_(digests))
-    used = set(connection.execute(sa.union(kept, seen)).scalars())
+    chosen = sa.select(schema.selections.c.digest).where(schema.selections.c.digest.in_(digests))
+    used = set(connection.execute(sa.union(kept, seen, chosen)).scalars())
     return [digest for digest in digests if digest not in used]
 
 

@@ -44,6 +44,20 @@ class RoundRecord(NamedTuple):
     ranges: dict[str, list[float] | dict[str, list[Json]]]
 
 
+class SelectionRecord(NamedTuple):
+    """Which trial won after so many had finished, each of the best trained again so many times.
+
+    ``digest`` is the model's that is handed over; ``record`` tells in plain values how it was
+    chosen.
+    """
+
+    trials: int
+    repeats: int
+    number: int
+    digest: str
+    record: dict[str, Json]
+
+
 class Slot(NamedTuple):
     """A trial to be trained: its number and its parameters."""
 

@@ -58,7 +58,7 @@ rounds = Table(
     metadata,
     _experiment(),
     Column("round", Integer, primary_key=True, autoincrement=False),
-    _text("ranges"),  # JSON: name -> [low, high]
+    _text("ranges"),  # JSON: name -> [low, high] or {"choices": [...]}
     _text("created_at"),
 )
 
@@ -87,6 +87,18 @@ artifacts = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("digest", String(64), nullable=False, index=True),
     Column("value", Float(53)),  # the trial's, so that the best are found without the trials
+)
+
+selections = Table(
+    "hpo_selections",
+    metadata,
+    _experiment(),
+    Column("trials", Integer, primary_key=True, autoincrement=False),  # finished, when it was made
+    Column("repeats", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, nullable=False),  # the trial that won
+    Column("digest", String(64), nullable=False, index=True),  # of the model that is handed over
+    _text("record"),  # JSON: candidates, expected score
+    _text("created_at"),
 )
 
 owners = Table(

@@ -21,9 +21,9 @@ from hpo.data.loading import load
 from hpo.errors import NoFiniteTrialError
 from hpo.experiment import Experiment, Joining, joined
 from hpo.search.evaluation import Outcome
+from hpo.search.expectation import Expectation
 from hpo.search.loop import Recorded
 from hpo.search.narrowing import FinishedTrial, narrow
-from hpo.search.selection import Expectation
 from hpo.search.space import SearchSpace
 from hpo.settings import Settings
 from hpo.study_store import WAIT_SECONDS, StudyStore
@@ -92,7 +92,7 @@ def test_of_equal_scores_the_lower_numbers_are_kept_whatever_is_ready_first(
         assert experiment.winner().number == 0
         assert kept(experiment) == {0, 1}
         for number in (0, 1):
-            assert experiment.store.network(number)[1].params[0] == number
+            assert experiment.store.network(number)[1].params[0, 0] == number
 
 
 def test_only_what_is_among_the_best_is_written(

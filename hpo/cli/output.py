@@ -107,8 +107,23 @@ def _winner(summary: Summary) -> list[str]:
     expected = "cannot be told from so few validation rows"
     if best["expected"] is not None and best["expected_se"] is not None:
         expected = f"{metric} {plus_minus(best['expected'], best['expected_se'])}"
-    lines = [f"winner: trial {best['trial']}, {seen}", f"expected on new rows: {expected}"]
-    return [*lines, _test(summary, metric)]
+    lines = [f"winner: trial {best['trial']}, {seen}", *_again(summary, metric)]
+    return [*lines, f"expected on new rows: {expected}", _test(summary, metric)]
+
+
+def _again(summary: Summary, metric: str) -> list[str]:
+    """How the winner was chosen; nothing if it is the first of the ranking."""
+    selection = summary.document["selection"]
+    if selection is None:
+        return []
+    candidates, number = selection["candidates"], summary.document["best"]["trial"]
+    (own,) = (each for each in candidates if each["trial"] == number)
+    error = own["standard_error"]
+    found = score(own["value"]) if error is None else plus_minus(own["value"], error)
+    repeats, folds = selection["repeats"], selection["folds"]
+    where = f"over {folds} folds" if folds else f"{repeats} times with other seeds"
+    again = f"trained again {where}: val {metric} {found}, chosen of {len(candidates)}"
+    return [again, f"the model is the mean of these {repeats} networks"]
 
 
 def _test(summary: Summary, metric: str) -> str:

@@ -122,9 +122,16 @@ def _sizes(_context: click.Context, _option: click.Parameter, text: str) -> tupl
     "--patience",
     type=click.IntRange(0),
     metavar="N",
-    default=defaults.DEFAULT_PATIENCE,
+    default=0,
     show_default=True,
     help="Epochs without a better validation loss before a network stops; 0: never.",
+)
+@click.option(
+    "--schedule",
+    type=click.Choice(defaults.SCHEDULES),
+    default=defaults.DEFAULT_SCHEDULE,
+    show_default=True,
+    help="How the learning rate goes down over the epochs.",
 )
 @click.option(
     "--space",
@@ -158,6 +165,14 @@ def _sizes(_context: click.Context, _option: click.Parameter, text: str) -> tupl
     metavar="WHERE",
     help="Folder or s3://BUCKET/PREFIX of networks; also $HPO_ARTIFACTS. Default: beside the file.",
 )
+@click.option(
+    "--repeats",
+    type=click.IntRange(0),
+    metavar="N",
+    default=defaults.DEFAULT_REPEATS,
+    show_default=True,
+    help="How often the best few are trained again to choose the winner; 0: not at all.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what it would take, and write nothing.")
 @click.option("--keep-sealed", is_flag=True, help="Do not look at the test rows.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -169,6 +184,7 @@ def search(
     timeout: float | None,
     keep: int,
     artifacts: str | None,
+    repeats: int,
     dry_run: bool,
     keep_sealed: bool,
     as_json: bool,
@@ -216,7 +232,15 @@ def search(
             say(f"note: {warning}")
         follow(experiment, trials, workers, deadline)
         stopped = None if experiment.is_finished(trials) else "timeout"
-        summary = summarise(experiment, storage, started, keep_sealed=keep_sealed, stopped=stopped)
+        selection = None if stopped else experiment.choose(repeats, workers, deadline)
+        summary = summarise(
+            experiment,
+            storage,
+            started,
+            keep_sealed=keep_sealed,
+            selection=selection,
+            stopped=stopped,
+        )
     if as_json:
         emit(json.dumps(summary.document, allow_nan=False))
     else:
@@ -270,7 +294,8 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
         if not 0 < options[name] < 1:
             flag = f"--{name.replace('_', '-')}"
             raise UsageError(f"{flag} {options[name]:g}: it must lie between 0 and 1, as 0.2 does")
-    given = ("seed", "rounds", "test_size", "validation_size", "hidden", "optimizer", "epochs")
+    given = ("seed", "rounds", "test_size", "validation_size", "hidden", "optimizer", "epochs",
+             "schedule")  # fmt: skip
     return defaults.Settings(
         target=options["target"],
         header=not options["no_header"],
@@ -280,6 +305,8 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
         space=space.to_json(),
         batch_size=options["batch_size"],
         patience=options["patience"] or None,
+        # One cycle rises by itself, and a constant rate is constant.
+        warmup=0.0 if options["schedule"] in {"constant", "one_cycle"} else defaults.DEFAULT_WARMUP,
         **{name: options[name] for name in given},
     )
 

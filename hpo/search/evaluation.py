@@ -6,20 +6,11 @@ A worker process trains and returns; it reads no file and writes none.
 from __future__ import annotations
 
 import math
-import os
-import signal
-import threading
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from multiprocessing import resource_tracker
 from typing import Any, NamedTuple
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,6 +22,7 @@ from hpo.nn.members import Rows, TrainingSettings
 from hpo.nn.network import PREDICTION_ROWS, predict
 from hpo.nn.training import Curves, Trained, train
 from hpo.search import streams
+from hpo.search.processes import spread
 from hpo.search.recipe import Recipe
 
 STACK_BYTES = 1 << 28
@@ -149,7 +141,7 @@ def train_slots(
     recipe = problem.recipe.of(params[0])
     states = [(problem.seed, streams.MEMBER, slot.number) for slot in slots]
     members = recipe.members(params, states)
-    training, validation = _plain(problem.training), _plain(problem.validation)
+    training, validation = plain(problem.training), plain(problem.validation)
 
     def check_time(_epoch: int, _curves: Curves) -> NDArray[np.bool_]:
         if time.time() >= deadline:
@@ -171,8 +163,8 @@ def train_slots(
     ]
 
 
-def _plain(rows: Rows) -> Rows:
-    """The same memory as plain arrays; workers get large arrays as memory-mapped ones."""
+def plain(rows: Rows) -> Rows:
+    """Return the same memory as plain arrays; workers get large arrays as memory-mapped ones."""
     return Rows(np.asarray(rows.X), tuple(map(np.asarray, rows.targets)))
 
 
@@ -282,76 +274,18 @@ class Workers:
     def evaluate(self, slots: Sequence[Slot]) -> Iterator[list[Outcome]]:
         """Outcomes of one stack after the other, in the order in which they are ready.
 
-        A worker that dies ends the whole call of joblib, so every stack that has not returned is
-        trained again one slot at a time, until the culprit is known; it fails with the reason.
+        A slot whose training kills its process fails with the reason.
         """
-        left = {slot.number: slot for slot in slots}
-        try:
-            for outcomes in self._spread(stacks(self.problem, slots, self.n_workers)):
-                for outcome in outcomes:
-                    del left[outcome.number]
-                if outcomes:
-                    yield outcomes
-        except (BrokenProcessPool, MemoryError):
-            for slot in list(left.values()):
-                if outcomes := self._alone(slot):
-                    yield outcomes
-
-    def _spread(self, chunks: Sequence[Sequence[Slot]]) -> Iterator[list[Outcome]]:
-        if self.n_workers == 1:
-            yield from (_in_time(self.problem, chunk, self.deadline) for chunk in chunks)
-            return
-        # Never one job, or joblib would train in this process.
-        n_jobs = max(2, min(self.n_workers, len(chunks)))
-        work = [joblib.delayed(_work)(self.problem, chunk, self.deadline) for chunk in chunks]
-        with _results(n_jobs, work) as results:
-            # Not "yield from", which would close the results before the warnings are off.
-            for outcomes in results:  # noqa: UP028
-                yield outcomes
-
-    def _alone(self, slot: Slot) -> list[Outcome]:
-        """Train one slot in a process of its own, so that its death harms nothing else."""
-        try:
-            work = joblib.delayed(_work)(self.problem, [slot], self.deadline)
-            with _results(2, [work]) as results:
-                outcomes = next(results)
-        except BrokenProcessPool:
-            reason = "the worker process was killed while it trained"
-        except MemoryError:
-            reason = "there was not enough memory to train it"
-        else:
-            return outcomes
-        return [Outcome(slot.number, None, reason, 0.0)]
+        chunks = stacks(self.problem, slots, self.n_workers)
+        common = (self.problem, self.deadline)
+        yield from spread(_in_time, common, chunks, self.n_workers, _lost)
 
 
-@contextmanager
-def _results(n_jobs: int, work: Sequence[Any]) -> Iterator[Iterator[list[Outcome]]]:
-    """What worker processes return, in the order in which they are ready."""
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    results = None
-    # A terminal sends ^C to the workers too. They inherit that it does not reach them, or one that
-    # is still importing would print a traceback.
-    resource_tracker.ensure_running()  # which lets it through again when it is started
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        try:
-            results = parallel(work)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        yield results
-    finally:
-        with warnings.catch_warnings():  # of what was not waited for: that was meant
-            warnings.simplefilter("ignore")
-            if results is not None:
-                results.close()
+def _lost(slot: Slot, reason: str) -> Outcome:
+    return Outcome(slot.number, None, reason, 0.0)
 
 
-def _work(problem: Problem, slots: Sequence[Slot], deadline: float) -> list[Outcome]:
-    _follow_parent()
-    return _in_time(problem, slots, deadline)
-
-
-def _in_time(problem: Problem, slots: Sequence[Slot], deadline: float) -> list[Outcome]:
+def _in_time(problem: Problem, deadline: float, slots: Sequence[Slot]) -> list[Outcome]:
     """What became of the slots; nothing, if the deadline passes before all are trained."""
     if time.time() >= deadline:
         return []
@@ -359,16 +293,3 @@ def _in_time(problem: Problem, slots: Sequence[Slot], deadline: float) -> list[O
         return train_slots(problem, slots, deadline)
     except OutOfTimeError:
         return []
-
-
-@cache
-def _follow_parent() -> None:
-    """End this worker when its parent has died; it would train for nobody."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

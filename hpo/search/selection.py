@@ -1,71 +1,69 @@
-"""Which score to expect of a winner on new rows."""
+"""Which of the best trials wins, once each was trained again."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-
-from hpo.data.metrics import Metric
-from hpo.search import streams
-
-REPLICATES = 500
-# A replicate leaves out a share q = 1 / e of the rows. The mean of such a part, drawn without
-# replacement, varies sqrt((1 - q) / q) times as much as the mean of as many new rows as there are
-# (Cochran 1977, section 2.6), which is what a standard error tells.
-_SPREAD = (math.e - 1) ** -0.5
-_BLOCK = 50  # replicates at a time, which bounds the memory
 
 
-class Expectation(NamedTuple):
-    """The score to expect on new rows, and its standard error; None where the rows are too few."""
+@dataclass(frozen=True)
+class Candidate:
+    """A trial that was trained again.
 
-    score: float | None
-    standard_error: float | None
-
-
-def expected_score(
-    row_losses: NDArray[np.float64], target: NDArray[Any], metric: Metric, seed: int
-) -> Expectation:
-    """The winner's score without what it owes to being the maximum of many.
-
-    Bootstrap bias corrected (Tsamardinos, Greasidou & Borboudakis 2018, "Bootstrapping the
-    out-of-sample predictions for efficient and accurate cross-validation", algorithm 4): in each
-    replicate the winner is chosen on the rows that were drawn and scored on those that were not.
-    It corrects for the choice among trials, not for early stopping on the same rows.
-
-    Parameters
-    ----------
-    row_losses : (trials, rows), the metric's loss of each validation row, the trials in the order
-        of their numbers: of equal ones the first wins, as in the search. In the order of their
-        scores each tie would be broken by the rows that were not drawn.
-    target : (rows,) class indices, or values in the user's units
+    ``values`` and ``train_values`` (repeats,): the metric on the rows that each repeat did not see,
+    and on those that it did; one place belongs to the same rows in every candidate.
     """
-    rng = np.random.default_rng(np.random.SeedSequence((seed, streams.REPLICATES)))
-    rows = row_losses.shape[1]
-    honest: list[NDArray[np.float64]] = []
-    for _ in range(REPLICATES // _BLOCK):
-        drawn = rng.multinomial(rows, np.full(rows, 1 / rows), size=_BLOCK).astype(np.float64)
-        chosen_on = _scores(row_losses, drawn, target, metric)
-        scored_on = _scores(row_losses, (drawn == 0).astype(np.float64), target, metric)
-        best = np.nan_to_num(chosen_on, nan=-np.inf).argmax(axis=0)
-        honest.append(scored_on[best, np.arange(_BLOCK)])
-    scores = np.concatenate(honest)
-    usable = scores[np.isfinite(scores)]
-    if len(usable) < REPLICATES // 2:
-        return Expectation(None, None)
-    return Expectation(float(usable.mean()), float(usable.std() * _SPREAD))
+
+    number: int
+    values: tuple[float, ...]
+    train_values: tuple[float, ...]
+
+    @property
+    def value(self) -> float:
+        """The mean over the repeats."""
+        return math.fsum(self.values) / len(self.values)
+
+    @property
+    def gap(self) -> float:
+        """How much better it is on rows that it was trained on; 0 if it is not."""
+        train = math.fsum(self.train_values) / len(self.train_values)
+        return max(0.0, train - self.value)
 
 
-def _scores(
-    row_losses: NDArray[np.float64], weights: NDArray[np.float64], target: Any, metric: Metric
-) -> NDArray[np.float64]:
-    """Scores (trials, replicates) of the rows that ``weights`` (replicates, rows) counts.
+def best_candidate(candidates: Sequence[Candidate]) -> Candidate:
+    """The candidate with the smallest gap among those that are as good as the best.
 
-    NaN for a replicate that counts no row.
+    As good is one whose mean lies within one standard error of the best one's (the rule of Breiman,
+    Friedman, Olshen & Stone 1984, section 3.4.3). The standard error is that of the difference
+    between the two, over the repeats: both were measured on the same rows, so what is easy or hard
+    about these cancels. Of equal gaps the better one wins, of equal scores the earlier trial.
     """
-    counts = weights.sum(axis=1)
-    mean_loss = row_losses @ weights.T / np.where(counts > 0, counts, np.nan)
-    return metric.score(mean_loss, target, weights)
+    best = min(candidates, key=lambda each: (-each.value, each.number))
+    alike = [each for each in candidates if _as_good(each, best)]
+    return min(alike, key=lambda each: (each.gap, -each.value, each.number))
+
+
+def _as_good(candidate: Candidate, best: Candidate) -> bool:
+    lost = np.subtract(best.values, candidate.values)
+    if candidate is best or not lost.any():
+        return True
+    if len(lost) < 2:
+        return False
+    return bool(lost.mean() <= lost.std(ddof=1) / math.sqrt(len(lost)))
+
+
+def complete_candidates(
+    values: Mapping[int, Mapping[int, tuple[float, float]]], n_repeats: int
+) -> list[Candidate]:
+    """Candidates of the trials all of whose repeats have a result.
+
+    ``values``: trial -> repeat -> the metric on held-out and on training rows.
+    """
+    return [
+        Candidate(number, *zip(*(found[each] for each in range(n_repeats)), strict=True))
+        for number, found in sorted(values.items())
+        if set(found) >= set(range(n_repeats))
+    ]

@@ -12,3 +12,9 @@ ROW_ORDER = 102
 
 REPLICATES = 103
 """The bootstrap that estimates the winner's expected score."""
+
+REPEAT = 104
+"""With a trial's number and that of the repeat: the initial values of a network trained again."""
+
+FOLDS = 105
+"""Which rows each of the repeats does not see."""

@@ -31,6 +31,7 @@ def document(**changes: Any) -> dict[str, Any]:
             "trial": 2, "validation": 0.75, "train": 0.5, "expected": 0.7, "expected_se": 0.1,
             "params": {"learning_rate": 1e-3},
         },
+        "selection": None,
         "test": {"score": 0.625, "evaluations": 3},
         "stopped": None,
         "seconds": 1.25,
@@ -41,8 +42,21 @@ def shown(
     look: Look | None = None, arguments: Sequence[str] = ("search", "x"), **changes: Any
 ) -> list[str]:
     best = [TrialRecord(2, "COMPLETE", 0.75, {"learning_rate": 1e-3}, {})]
-    text = result(Summary(document(**changes), best, look), arguments)
+    text = result(Summary(document(**changes), best, look, None), arguments)
     return [line.rstrip() for line in text.splitlines()]
+
+
+def test_a_winner_that_was_trained_again() -> None:
+    candidates = [
+        {"trial": 1, "value": 0.9, "standard_error": 0.1, "values": [0.8, 1.0], "gap": 0.1},
+        {"trial": 2, "value": 0.7, "standard_error": 0.01, "values": [0.69, 0.71], "gap": 0.0},
+    ]
+    chosen = {"repeats": 2, "folds": 2, "candidates": candidates}
+    lines = shown(selection=chosen)
+    assert "trained again over 2 folds: val acc 0.700 ± 0.010, chosen of 2" in lines
+    assert "the model is the mean of these 2 networks" in lines
+    again = shown(selection=chosen | {"folds": None})
+    assert "trained again 2 times with other seeds: val acc 0.700 ± 0.010, chosen of 2" in again
 
 
 def test_every_line() -> None:

@@ -19,7 +19,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from hpo.data.loading import load
 from hpo.nn.network import predict
 from hpo.preparation import prepare
-from hpo.search import evaluation, streams
+from hpo.search import evaluation, processes, streams
 from hpo.search.evaluation import (
     Outcome,
     OutOfTimeError,
@@ -366,10 +366,10 @@ def test_slots_are_trained_alone_only_until_the_deadline(monkeypatch: pytest.Mon
     task = dataclasses.replace(task, metric=metric)
     began = []
 
-    def spread(_self: Workers, _stacks: object) -> Iterator[list[Outcome]]:
+    def each(*_: object) -> Iterator[tuple[int, list[Outcome]]]:
         began.append(time.time())
         raise MemoryError
 
-    monkeypatch.setattr(Workers, "_spread", spread)
+    monkeypatch.setattr(processes, "_each", each)
     assert by_number(Workers(task, 1, time.time()), slots(3)) == {}
     assert len(began) == 1

@@ -1,91 +1,75 @@
-"""The expected score: without the luck of the maximum, in the metric's own words."""
+"""Which candidate wins: numbers worked out by hand, and what must hold for any."""
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
-from sklearn.metrics import r2_score
+import math
 
-from hpo.data.metrics import METRICS
-from hpo.search.selection import expected_score
+from hypothesis import given
+from hypothesis import strategies as st
 
-
-def test_one_trial_expects_its_own_score() -> None:
-    wrong = np.zeros((1, 400))
-    wrong[0, :40] = 1
-    expected = expected_score(wrong, np.zeros(400), METRICS["accuracy"], seed=0)
-    assert expected.score == pytest.approx(0.9, abs=0.005)
-    # The standard error of a share: sqrt(p (1 - p) / n).
-    assert expected.standard_error == pytest.approx(np.sqrt(0.9 * 0.1 / 400), rel=0.1)
+from hpo.search.selection import Candidate, best_candidate, complete_candidates
 
 
-@pytest.mark.parametrize(("rows", "trials"), [(30, 100), (100, 100), (150, 200)])
-def test_the_luck_of_the_best_of_many_equals_is_taken_off(rows: int, trials: int) -> None:
-    """Many coins, each right on 90 % of endless rows: the best of them promises more.
-
-    On few rows accuracies tie, and a tie must not be broken by the rows that were not drawn.
-    """
-    promised, expected, within = [], [], []
-    for seed in range(40):
-        wrong = (np.random.default_rng(seed).random((trials, rows)) < 0.1).astype(float)
-        promised.append(1 - wrong.mean(axis=1).min())
-        found = expected_score(wrong, np.zeros(rows), METRICS["accuracy"], seed=seed)
-        assert found.score is not None
-        assert found.standard_error is not None
-        expected.append(found.score)
-        within.append(abs(found.score - 0.9) <= 2 * found.standard_error)
-    assert np.mean(promised) > 0.94
-    assert np.mean(expected) == pytest.approx(0.9, abs=0.012)
-    assert np.mean(within) >= 0.9
+def candidate(number: int, values: list[float], train: float = 1.0) -> Candidate:
+    return Candidate(number, tuple(values), (train,) * len(values))
 
 
-def test_a_clear_winner_keeps_its_score() -> None:
-    rng = np.random.default_rng(0)
-    losses = (rng.random((50, 500)) < 0.4).astype(float)
-    losses[0] = rng.random(500) < 0.05
-    score = expected_score(losses, np.zeros(500), METRICS["accuracy"], seed=0).score
-    assert score == pytest.approx(1 - losses[0].mean(), abs=0.005)
+def test_one_that_is_as_good_and_overfits_less_wins() -> None:
+    """Differences 0.02, -0.01, 0.02: mean 0.01, standard error 0.03 / sqrt(3) / sqrt(3) = 0.01."""
+    best = candidate(0, [0.90, 0.80, 0.92], train=1.0)
+    alike = candidate(1, [0.88, 0.81, 0.90], train=0.9)
+    assert best_candidate([best, alike]) == alike
+    assert best_candidate([best, candidate(1, [0.88, 0.81, 0.90], train=1.0)]) == best
 
 
-def test_r2_is_that_of_the_rows() -> None:
-    rng = np.random.default_rng(0)
-    target = rng.normal(50, 10, 3000)
-    prediction = target + rng.normal(0, 5, 3000)
-    losses = METRICS["r2"].row_loss(prediction[None, :, None], target)
-    expected = expected_score(losses, target, METRICS["r2"], seed=0)
-    assert expected.score == pytest.approx(r2_score(target, prediction), abs=0.005)
-    assert expected.standard_error is not None
-    assert 0 < expected.standard_error < 0.02
+def test_one_that_is_always_a_little_worse_is_worse() -> None:
+    """The difference has no spread, whatever the scores themselves have."""
+    best = candidate(0, [0.9, 0.5, 0.7])
+    worse = candidate(1, [0.89, 0.49, 0.69], train=0.7)
+    assert best_candidate([best, worse]) == best
 
 
-def test_the_same_seed_gives_the_same_number() -> None:
-    losses = (np.random.default_rng(0).random((5, 60)) < 0.3).astype(float)
-    accuracy = METRICS["accuracy"]
-    first, again = (expected_score(losses, np.zeros(60), accuracy, 7) for _ in range(2))
-    assert first == again
-    assert first != expected_score(losses, np.zeros(60), accuracy, 8)
+def test_of_equal_ones_the_better_and_then_the_earlier_wins() -> None:
+    one, two = candidate(4, [0.5, 0.7]), candidate(3, [0.5, 0.7])
+    assert best_candidate([one, two]) == two
+    # Both are trained to less than they score: no gap.
+    good, other = candidate(1, [0.5, 0.9], train=0.1), candidate(0, [0.5, 0.8], train=0.2)
+    assert best_candidate([good, other]) == good
 
 
-@pytest.mark.parametrize("name", ["accuracy", "r2"])
-@pytest.mark.parametrize("rows", [1, 2, 3])
-def test_of_hardly_any_rows_nothing_is_promised_or_something_finite(name: str, rows: int) -> None:
-    losses = np.random.default_rng(0).random((4, rows))
-    target = np.arange(float(rows))
-    expected = expected_score(losses, target, METRICS[name], seed=0)
-    if rows == 1:
-        assert expected.score is None
-    for value in expected:
-        assert value is None or np.isfinite(value)
+def test_one_repeat_tells_nothing_of_errors() -> None:
+    best, close = candidate(0, [0.9]), candidate(1, [0.8999], train=0.9)
+    assert best_candidate([close, best]) == best
 
 
-def test_a_score_that_few_replicates_have_is_none() -> None:
-    # R2 needs two rows that were not drawn: of three, in one replicate of nine.
-    losses, target = np.random.default_rng(0).random((4, 3)), np.arange(3.0)
-    assert expected_score(losses, target, METRICS["r2"], seed=0) == (None, None)
+scores = st.floats(-1, 1)
+candidates = st.integers(1, 4).flatmap(
+    lambda n: st.lists(
+        st.tuples(
+            st.lists(scores, min_size=n, max_size=n), st.lists(scores, min_size=n, max_size=n)
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
 
 
-def test_a_trial_without_a_loss_is_never_chosen() -> None:
-    losses = (np.random.default_rng(0).random((3, 60)) < 0.3).astype(float)
-    losses[1] = np.nan
-    alone = expected_score(losses[::2], np.zeros(60), METRICS["accuracy"], 0)
-    assert expected_score(losses, np.zeros(60), METRICS["accuracy"], 0) == alone
+@given(candidates, st.randoms(use_true_random=False))
+def test_the_winner_is_none_that_another_beats_in_both(
+    drawn: list[tuple[list[float], list[float]]], random: object
+) -> None:
+    found = [Candidate(i, tuple(a), tuple(b)) for i, (a, b) in enumerate(drawn)]
+    winner = best_candidate(found)
+    shuffled = found[:]
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert best_candidate(shuffled) == winner
+    best = max(found, key=lambda each: each.value)
+    assert winner.gap <= best.gap or math.isclose(winner.value, best.value)
+
+
+def test_candidates_are_the_trials_all_of_whose_repeats_succeeded() -> None:
+    values = {7: {1: (0.3, 0.4), 0: (0.1, 0.2)}, 3: {0: (0.5, 0.6)}, 5: {0: (0.0, 0.0), 1: (1, 1)}}
+    assert complete_candidates(values, 2) == [
+        Candidate(5, (0.0, 1), (0.0, 1)),
+        Candidate(7, (0.1, 0.3), (0.2, 0.4)),
+    ]

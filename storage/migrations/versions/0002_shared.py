@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
+from storage.migrations.changes import add_column, create_index
+
 revision = "0002"
 down_revision = "0001"
 
@@ -28,7 +30,7 @@ def upgrade() -> None:
         sa.Column("beat", sa.Float(53), nullable=False),
         if_not_exists=True,
     )
-    _index("hpo_owners", "experiment")
+    create_index("hpo_owners", "experiment")
     op.create_table(
         "hpo_claims",
         sa.Column(
@@ -39,11 +41,11 @@ def upgrade() -> None:
         sa.Column("trial_id", sa.Integer, nullable=False),
         if_not_exists=True,
     )
-    _index("hpo_claims", "owner")
-    _add("hpo_experiments", sa.Column("artifacts", _TEXT))
-    _add("hpo_experiments", sa.Column[Any]("split", _BYTES))
-    _add("hpo_test_looks", sa.Column("owner", sa.String(32)))
-    _add("hpo_artifacts", sa.Column[Any]("value", sa.Float(53)))
+    create_index("hpo_claims", "owner")
+    add_column("hpo_experiments", sa.Column("artifacts", _TEXT))
+    add_column("hpo_experiments", sa.Column[Any]("split", _BYTES))
+    add_column("hpo_test_looks", sa.Column("owner", sa.String(32)))
+    add_column("hpo_artifacts", sa.Column[Any]("value", sa.Float(53)))
     op.execute(
         "UPDATE hpo_artifacts SET value = ("
         "SELECT v.value FROM trial_values v "
@@ -56,17 +58,3 @@ def upgrade() -> None:
         if op.get_bind().dialect.name == "sqlite"  # where schema 0001 was written, and only there
         else "SELECT 1"
     )
-
-
-def _add(table: str, column: sa.Column[Any]) -> None:
-    """Add a column, unless an upgrade that was cut short has done so."""
-    present = {each["name"] for each in sa.inspect(op.get_bind()).get_columns(table)}
-    if column.name not in present:
-        op.add_column(table, column)
-
-
-def _index(table: str, column: str) -> None:
-    """Create an index, unless an upgrade that was cut short has done so."""
-    name = f"ix_{table}_{column}"
-    if name not in {each["name"] for each in sa.inspect(op.get_bind()).get_indexes(table)}:
-        op.create_index(name, table, [column])

@@ -1,0 +1,186 @@
+"""The winner of a search, chosen by training the best trials again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpo.persistence import Network
+from hpo.preparation import Prepared
+from hpo.search.expectation import Expectation, expected_score, measured_score
+from hpo.search.repeats import (
+    FOLDS,
+    MOST_FOLDED_ROWS,
+    Folds,
+    Job,
+    Repeat,
+    folds,
+    pooled_target,
+    repeat,
+)
+from hpo.search.selection import Candidate, best_candidate, complete_candidates
+from hpo.study_store import StudyStore
+from storage import catalogue
+from storage.artifacts import Artifact
+from storage.records import SelectionRecord, TrialRecord
+
+CANDIDATES = 6
+"""How many of the best trials are trained again."""
+
+
+@dataclass(frozen=True)
+class Chooser:
+    """Chooses the winner among the best trials of a study.
+
+    Each of the best `CANDIDATES` is trained ``repeats`` times more. Where training and validation
+    rows are few, that is over folds of both, so that every row scores each candidate once, and what
+    is handed over is the mean of networks that together have seen all of them.
+    """
+
+    store: StudyStore
+    prepared: Prepared
+    seed: int
+    repeats: int = FOLDS
+
+    def stored(self, finished: int) -> SelectionRecord | None:
+        """The winner that a search has chosen among as many finished trials."""
+        return self.store.rounds.read(
+            lambda connection: catalogue.load_selection(
+                connection, self.store.uid, finished, self.repeats
+            )
+        )
+
+    def choose(
+        self, ranked: Sequence[TrialRecord], finished: int, n_workers: int, deadline: float
+    ) -> SelectionRecord | None:
+        """Train the best again and enter the winner; None if ``deadline`` passes before.
+
+        ``ranked``: the complete trials, best first.
+        """
+        problem, dealt = self.prepared.problem, self._folds()
+        jobs = [
+            Job(trial.number, trial.params, self._epochs(trial), each)
+            for trial in ranked[:CANDIDATES]
+            for each in range(self.repeats)
+        ]
+        done = [each for part in repeat(problem, dealt, jobs, n_workers, deadline) for each in part]
+        if len(done) < len(jobs):
+            return None
+        found: dict[int, dict[int, tuple[float, float]]] = {}
+        for each in done:
+            if math.isfinite(each.value):
+                scores = each.value, each.train_value
+                found.setdefault(each.number, {})[each.repeat] = scores
+        candidates = complete_candidates(found, self.repeats)
+        if not candidates:
+            return None
+        winner = best_candidate(candidates)
+        own = {number: self._of(done, number) for number in (each.number for each in candidates)}
+        expectation = self._expectation(own, winner, dealt)
+        network = self._network(own[winner.number], winner, ranked)
+        return self._enter(network, winner, candidates, expectation, finished, dealt is not None)
+
+    def _folds(self) -> Folds | None:
+        problem = self.prepared.problem
+        n_rows = len(problem.training) + len(problem.validation)
+        if n_rows > MOST_FOLDED_ROWS or self.repeats < 2:
+            return None
+        classes = pooled_target(problem) if problem.target.task == "classification" else None
+        return folds(n_rows, classes, self.seed, self.repeats)
+
+    def _epochs(self, trial: TrialRecord) -> int:
+        """As many as its own network was trained for until it was best."""
+        return int(trial.attributes.get("best_epoch") or self.prepared.problem.settings.epochs)
+
+    @staticmethod
+    def _of(done: Sequence[Repeat], number: int) -> list[Repeat]:
+        own = [each for each in done if each.number == number]
+        return sorted(own, key=lambda each: each.repeat)
+
+    def _expectation(
+        self, own: dict[int, list[Repeat]], winner: Candidate, dealt: Folds | None
+    ) -> Expectation:
+        """The score to expect of the model that is handed over.
+
+        Over folds: that of the winner's networks on the rows that each did not see. It is a little
+        below what their mean will do. Else that of the candidates' means on the validation rows,
+        without what the winner owes to being the best of them.
+        """
+        problem = self.prepared.problem
+        if dealt is not None:
+            target = pooled_target(problem)
+            losses = np.empty(len(target))
+            for each in own[winner.number]:
+                losses[dealt == each.repeat] = self._losses(
+                    each.prediction, target[dealt == each.repeat]
+                )
+            return measured_score(losses, target, problem.metric, self.seed)
+        target = problem.validation_target
+        losses = np.stack(
+            [
+                self._losses(np.mean([each.prediction for each in own[number]], axis=0), target)
+                for number in sorted(own)
+            ]
+        )
+        return expected_score(losses, target, problem.metric, self.seed)
+
+    def _losses(
+        self, prediction: NDArray[np.floating[Any]], target: NDArray[Any]
+    ) -> NDArray[np.float64]:
+        problem = self.prepared.problem
+        losses: NDArray[np.float64] = problem.metric.row_loss(
+            problem.in_units(prediction[None]), target
+        )[0]
+        return losses
+
+    def _network(
+        self, own: Sequence[Repeat], winner: Candidate, ranked: Sequence[TrialRecord]
+    ) -> Network:
+        (trial,) = (each for each in ranked if each.number == winner.number)
+        recipe = self.prepared.problem.recipe.of(trial.params)
+        members = np.stack([each.params for each in own])
+        about = {"experiment": self.store.uid, "number": trial.number, "validation": trial.value}
+        network = self.prepared.network(members[0], about, recipe.architecture)
+        return replace(network, params=members)
+
+    def _enter(
+        self,
+        network: Network,
+        winner: Candidate,
+        candidates: Sequence[Candidate],
+        expectation: Expectation,
+        finished: int,
+        folded: bool,
+    ) -> SelectionRecord | None:
+        (digest,) = self.store.artifacts.save_all([Artifact(*network.to_bytes())])
+        record = {
+            "expected": expectation.score,
+            "expected_se": expectation.standard_error,
+            "folds": self.repeats if folded else None,
+            "candidates": [
+                {
+                    "trial": each.number,
+                    "values": list(each.values),
+                    "value": each.value,
+                    "standard_error": float(np.std(each.values, ddof=1))
+                    / math.sqrt(len(each.values))
+                    if len(each.values) > 1
+                    else None,
+                    "gap": each.gap,
+                }
+                for each in sorted(candidates, key=lambda each: (-each.value, each.number))
+            ],
+        }
+        new = SelectionRecord(finished, self.repeats, winner.number, digest, record)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self.store.write(
+            lambda connection: catalogue.save_selection(connection, self.store.uid, new, now)
+        )
+        # Another search that finished at the same moment may have been the first.
+        return self.stored(finished)

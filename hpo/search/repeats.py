@@ -1,0 +1,170 @@
+"""The best few trials again, with other seeds, and for small data on other rows."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpo.nn.members import Rows
+from hpo.nn.network import predict
+from hpo.nn.training import Curves, train
+from hpo.search import streams
+from hpo.search.evaluation import Problem, plain, stack_size
+from hpo.search.narrowing import Point
+from hpo.search.processes import spread
+from hpo.search.recipe import Recipe
+
+FOLDS = 5
+"""How often each of the best is trained again; over folds, each is held out once."""
+
+MOST_FOLDED_ROWS = 5000
+"""With more rows to train on and validate, the validation rows tell enough of a network."""
+
+Folds = NDArray[np.int64]
+"""The fold of each row, (training and validation rows,), the training rows first."""
+
+
+class Job(NamedTuple):
+    """A network to be trained: a trial's parameters for so many epochs, once more.
+
+    ``repeat`` counts from 0; it is the fold that is held out, if there are folds.
+    """
+
+    number: int
+    params: Point
+    epochs: int
+    repeat: int
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """What became of a job: the metric on held-out and on training rows, NaN if training failed.
+
+    ``prediction`` (rows held out, outputs) float32, as the network gives it; its ``params`` are of
+    the shape (n_params,). Both are empty if training failed.
+    """
+
+    number: int
+    repeat: int
+    value: float = math.nan
+    train_value: float = math.nan
+    prediction: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    params: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+
+
+def folds(n_rows: int, classes: NDArray[Any] | None, seed: int, n_folds: int = FOLDS) -> Folds:
+    """Deal rows out to folds of equal size, and each class alike; (rows,) from 0."""
+    rng = np.random.default_rng(np.random.SeedSequence((seed, streams.FOLDS)))
+    order = rng.permutation(n_rows)
+    if classes is not None:
+        order = order[np.argsort(classes[order], kind="stable")]
+    dealt = np.empty(n_rows, dtype=np.int64)
+    dealt[order] = np.arange(n_rows) % n_folds
+    return dealt
+
+
+def repeat(
+    problem: Problem, given: Folds | None, jobs: Sequence[Job], n_workers: int, deadline: float
+) -> Iterator[list[Repeat]]:
+    """Train the jobs in ``n_workers`` processes; what is not done at ``deadline`` is left out."""
+    groups: dict[Recipe, list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(problem.recipe.of(job.params), []).append(job)
+    chunks = []
+    for recipe, group in groups.items():
+        size = stack_size(problem, recipe, len(group), -(-n_workers // len(groups)))
+        chunks += [group[start : start + size] for start in range(0, len(group), size)]
+    yield from spread(_in_time, (problem, given, deadline), chunks, n_workers, _lost)
+
+
+def train_jobs(problem: Problem, given: Folds | None, jobs: Sequence[Job]) -> list[Repeat]:
+    """Train the jobs, which have one recipe, as one stack.
+
+    Each trains for its own number of epochs and keeps its last weights, so that no row that scores
+    it has decided when it stops.
+    """
+    recipe = problem.recipe.of(jobs[0].params)
+    settings = replace(recipe.settings, patience=None)
+    states = [(problem.seed, streams.REPEAT, job.number, job.repeat) for job in jobs]
+    budget = np.array([job.epochs for job in jobs])
+
+    def done(epoch: int, _curves: Curves) -> NDArray[np.bool_]:
+        return epoch + 1 >= budget
+
+    rows, seen_and_hidden = _rows(problem, given, jobs)
+    trained = train(
+        recipe.architecture,
+        settings,
+        recipe.members([job.params for job in jobs], states),
+        rows,
+        None,
+        problem.row_loss,
+        hopeless=done,
+    )
+    results = []
+    for place, job in enumerate(jobs):
+        result = Repeat(job.number, job.repeat)
+        if not trained.diverged[place]:
+            params = trained.params[place]
+            seen, hidden = seen_and_hidden(job)
+            fitted = predict(recipe.architecture, params[None], seen.X)
+            prediction = predict(recipe.architecture, params[None], hidden.X)
+            values = _score(problem, prediction, hidden), _score(problem, fitted, seen)
+            if np.isfinite(values).all():
+                result = Repeat(job.number, job.repeat, *values, prediction[0], params)
+        results.append(result)
+    return results
+
+
+class _Part(NamedTuple):
+    """Encoded rows, and their target as metrics are measured against."""
+
+    X: NDArray[np.floating[Any]]
+    target: NDArray[Any]
+
+
+def pooled_target(problem: Problem) -> NDArray[Any]:
+    """The target of training and validation rows, as metrics are measured against; (rows,)."""
+    return np.concatenate([problem.training_target, problem.validation_target])
+
+
+def _rows(
+    problem: Problem, given: Folds | None, jobs: Sequence[Job]
+) -> tuple[Rows, Callable[[Job], tuple[_Part, _Part]]]:
+    """What the stack trains on; and the rows that a job sees, and those that it does not."""
+    training, validation = plain(problem.training), plain(problem.validation)
+    if given is None:
+        seen = _Part(training.X, problem.training_target)
+        hidden = _Part(validation.X, problem.validation_target)
+        return training, lambda _job: (seen, hidden)
+    X = np.concatenate([training.X, validation.X])
+    pairs = zip(training.targets, validation.targets, strict=True)
+    targets = tuple(np.concatenate(pair) for pair in pairs)
+    weights = np.array([given != job.repeat for job in jobs], dtype=X.dtype)
+    target = pooled_target(problem)
+
+    def parts(job: Job) -> tuple[_Part, _Part]:
+        own = given == job.repeat
+        return _Part(X[~own], target[~own]), _Part(X[own], target[own])
+
+    return Rows(X, targets, weights), parts
+
+
+def _score(problem: Problem, prediction: NDArray[Any], part: _Part) -> float:
+    return float(problem.metric(problem.in_units(prediction), part.target)[0])
+
+
+def _lost(job: Job, _reason: str) -> Repeat:
+    return Repeat(job.number, job.repeat)
+
+
+def _in_time(
+    problem: Problem, given: Folds | None, deadline: float, jobs: Sequence[Job]
+) -> list[Repeat]:
+    return [] if time.time() >= deadline else train_jobs(problem, given, jobs)
