@@ -19,7 +19,19 @@ from sqlalchemy import Connection
 from hpo._version import __version__
 from hpo.inventory import Books, read_books, where_of, whose
 from hpo.ranking import EXPERIMENT_ATTRIBUTE
-from storage import leases, migrations, reader, revisions, schema, slots, sqlite
+from storage import (
+    condition,
+    leases,
+    migrations,
+    optuna_studies,
+    optuna_trials,
+    our_experiments,
+    reader,
+    revisions,
+    schema,
+    slots,
+    sqlite,
+)
 from storage.artifacts import STALE_SECONDS, Artifacts, Stored, located, open_artifacts
 from storage.causes import root_cause
 from storage.errors import ArtifactError, StorageError
@@ -128,7 +140,7 @@ def _file(source: reader.Reader) -> dict[str, Any]:
 
 def _damage(source: reader.Reader) -> list[str]:
     try:
-        return source.read(reader.damage)
+        return source.read(condition.damage)
     except StorageError as error:
         code = getattr(root_cause(error), "sqlite_errorcode", 0) & 0xFF
         if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
@@ -137,10 +149,10 @@ def _damage(source: reader.Reader) -> list[str]:
 
 
 def _tables(connection: Connection, place: Place) -> dict[str, Any]:
-    optunas, ours = reader.versions(connection)
+    optunas, ours = condition.versions(connection)
     return {
-        "version": reader.server_version(connection),
-        "bytes": reader.database_bytes(connection, place),
+        "version": condition.server_version(connection),
+        "bytes": condition.database_bytes(connection, place),
         "optuna_tables": optunas,
         "hpo_tables": ours,
     }
@@ -152,7 +164,9 @@ def _repair(url: str, books: Books) -> list[dict[str, Any]]:
     try:
         done = [
             (study, *rounds.write(partial(_reap, study_id=study.study_id, uid=uid)))
-            for study in rounds.read(partial(reader.studies, attribute=EXPERIMENT_ATTRIBUTE))
+            for study in rounds.read(
+                partial(optuna_studies.studies, attribute=EXPERIMENT_ATTRIBUTE)
+            )
             if (uid := study.experiment) is not None and uid in books.experiments
         ]
     finally:
@@ -173,15 +187,15 @@ def _reap(connection: Connection, study_id: int, uid: str) -> tuple[int, int]:
 
 
 def _searches(connection: Connection, books: Books, health: Health) -> None:
-    has_owners = schema.owners.name in reader.tables(connection)
-    for study in reader.studies(connection, EXPERIMENT_ATTRIBUTE):
+    has_owners = schema.owners.name in condition.tables(connection)
+    for study in optuna_studies.studies(connection, EXPERIMENT_ATTRIBUTE):
         uid = study.experiment
         if uid is None or uid not in books.experiments:
             continue
         if has_owners:
             found = leases.leases(connection, uid)
             health.searches += [_described(study.name, lease) for lease in found]
-        if numbers := reader.unheld(connection, study.study_id, uid):
+        if numbers := optuna_trials.unheld(connection, study.study_id, uid):
             health.unheld.append({"study": study.name, "trials": numbers})
 
 
@@ -234,7 +248,7 @@ def _networks(source: reader.Reader, books: Books, also: str | None, health: Hea
             if (problem := _problem(there, digest)) is not None:
                 lost[uid, number] = {"study": study, "trial": number, "problem": problem}
     # A search may have removed one meanwhile that fell out of the best.
-    still = source.read(reader.networks) if lost else {}
+    still = source.read(our_experiments.networks) if lost else {}
     health.lost = [each for (uid, number), each in lost.items() if number in still.get(uid, ())]
 
 

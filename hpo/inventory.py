@@ -11,9 +11,11 @@ from sqlalchemy import Connection
 
 from hpo.leaderboard import STATES
 from hpo.ranking import EXPERIMENT_ATTRIBUTE, OURS
-from storage import leases, reader, schema
+from storage import condition, leases, optuna_studies, our_experiments, schema
 from storage.artifacts import Artifacts, Stored, located, open_artifacts
 from storage.errors import ArtifactError, StorageError
+from storage.our_experiments import Made
+from storage.reader import Reader
 from storage.urls import Place
 
 
@@ -60,18 +62,19 @@ class Holding:
     n_bytes: int
 
 
-def look_over(source: reader.Reader, also: str | None = None) -> Holding:
+def look_over(source: Reader, also: str | None = None) -> Holding:
     """What the storage holds, its oldest study first; networks may be in ``also`` too."""
     place = source.place
 
     def look(connection: Connection) -> Holding:
-        experiments = reader.made(connection)
-        counts = reader.states(connection)
-        bests = reader.extremes(connection), reader.extremes(connection, OURS)
-        arrays, networks = reader.array_bytes(connection), reader.networks(connection)
+        experiments = our_experiments.made(connection)
+        counts = optuna_studies.states(connection)
+        bests = optuna_studies.extremes(connection), optuna_studies.extremes(connection, OURS)
+        arrays = our_experiments.array_bytes(connection)
+        networks = our_experiments.networks(connection)
         sizes = _Sizes()
         held = []
-        for study in reader.studies(connection, EXPERIMENT_ATTRIBUTE):
+        for study in optuna_studies.studies(connection, EXPERIMENT_ATTRIBUTE):
             made = experiments.get(study.experiment or "")
             where = made and where_of(made, place)
             digests = networks.get(made.uid, {}).values() if made else ()
@@ -92,12 +95,12 @@ def look_over(source: reader.Reader, also: str | None = None) -> Holding:
                     n_bytes=n_bytes,
                 )
             )
-        return Holding(held, reader.database_bytes(connection, place))
+        return Holding(held, condition.database_bytes(connection, place))
 
     return source.read(look)
 
 
-def where_of(made: reader.Made, place: Place) -> str:
+def where_of(made: Made, place: Place) -> str:
     """The folder or bucket of an experiment's networks."""
     return located(made.artifacts or str(place.folder))
 
@@ -111,7 +114,7 @@ class Books:
     were tried on test rows.
     """
 
-    experiments: Mapping[str, reader.Made]
+    experiments: Mapping[str, Made]
     studies: Mapping[str, str]
     searched: frozenset[str]
     networks: Mapping[str, Mapping[int, str]]
@@ -146,9 +149,9 @@ class Books:
 
 def read_books(connection: Connection) -> Books:
     """What the tables say; read only."""
-    experiments = reader.made(connection)
-    studies = reader.studies(connection, EXPERIMENT_ATTRIBUTE)
-    has_owners = schema.owners.name in reader.tables(connection)
+    experiments = our_experiments.made(connection)
+    studies = optuna_studies.studies(connection, EXPERIMENT_ATTRIBUTE)
+    has_owners = schema.owners.name in condition.tables(connection)
     return Books(
         experiments,
         {study.experiment: study.name for study in studies if study.experiment in experiments},
@@ -157,8 +160,8 @@ def read_books(connection: Connection) -> Books:
             for uid in (experiments if has_owners else ())
             if any(not lease.dead for lease in leases.leases(connection, uid))
         ),
-        reader.networks(connection),
-        reader.looked_at(connection),
+        our_experiments.networks(connection),
+        our_experiments.looked_at(connection),
     )
 
 

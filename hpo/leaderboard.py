@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 
 from hpo.errors import UsageError
 from hpo.ranking import EXPERIMENT_ATTRIBUTE, OURS, rank
-from storage import reader
+from storage import optuna_studies, optuna_trials, our_experiments
+from storage.optuna_studies import Study
 from storage.records import TrialRecord
 
 STATES = {
@@ -111,14 +112,14 @@ def read_leaderboard(connection: Connection, name: str | None) -> Leaderboard:
     UsageError
         If there is no such study, or its trials have several values; says what there is.
     """
-    study = choose(reader.studies(connection, EXPERIMENT_ATTRIBUTE), name)
+    study = choose(optuna_studies.studies(connection, EXPERIMENT_ATTRIBUTE), name)
     if len(study.directions) != 1:
         raise UsageError(
             f"study {study.name!r} has {len(study.directions)} values for each trial, and a "
             "leaderboard needs one"
         )
-    settings = reader.document(connection, study.experiment or "", "settings")
-    trials = reader.trials(connection, study.study_id, (OURS, "seconds", "reason"))
+    settings = our_experiments.document(connection, study.experiment or "", "settings")
+    trials = optuna_trials.trials(connection, study.study_id, (OURS, "seconds", "reason"))
     maximised = study.directions == ("MAXIMIZE",)
     if settings:
         metric = str(settings["metric"])
@@ -127,7 +128,7 @@ def read_leaderboard(connection: Connection, name: str | None) -> Leaderboard:
     else:
         metric = study.metrics[0] if study.metrics else "value"
         ranked = _rank_others(trials, maximised=maximised)
-        seconds = dict(reader.seconds(connection, study.study_id))
+        seconds = dict(optuna_trials.seconds(connection, study.study_id))
     places = {trial.number: place for place, trial in enumerate(ranked, start=1)}
     rest = sorted(
         (each for each in trials if each.number not in places),
@@ -142,7 +143,7 @@ def read_leaderboard(connection: Connection, name: str | None) -> Leaderboard:
     return Leaderboard(study.name, metric, maximised, network, weights, counts, entries)
 
 
-def choose(studies: Sequence[reader.Study], name: str | None) -> reader.Study:
+def choose(studies: Sequence[Study], name: str | None) -> Study:
     """The study of this name, or the only one; raises ``UsageError`` and says what there is."""
     names = [study.name for study in studies]
     if not studies:
@@ -195,7 +196,7 @@ def _network(
     """The layers of a study's networks and how many numbers one has, if that is stored."""
     from hpo.nn.architecture import Architecture  # noqa: PLC0415  # NumPy, for this alone
 
-    preparation = reader.document(connection, experiment or "", "preparation")
+    preparation = our_experiments.document(connection, experiment or "", "preparation")
     try:
         architecture = Architecture.from_json(preparation["architecture"])
     except (TypeError, KeyError, ValueError):  # none, or another version's

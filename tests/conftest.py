@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 from hypothesis import settings
@@ -33,6 +35,16 @@ def hpo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return Ran(code, captured.out, captured.err)
 
     return command
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """An empty folder that other users reach, too: pytest's own are shut."""
+    folder = Path(mkdtemp()).resolve()
+    folder.chmod(0o755)
+    yield folder
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(params=KINDS)

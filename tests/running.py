@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,15 +34,23 @@ class Ran:
 
 Hpo = Callable[..., Ran]
 
+QUICK = ("--trials", 4, "--rounds", 2, "--hidden", 4, "--epochs", 2)
+"""Options of a search that takes no time."""
 
-def start(folder: Path, *arguments: object) -> subprocess.Popen[str]:
-    """Start the command in a process of its own, in ``folder``."""
+
+def start(folder: Path, *arguments: object, leads_group: bool = False) -> subprocess.Popen[str]:
+    """Start the command in a process of its own, in ``folder``.
+
+    A shell's command leads a group of processes of its own, too.
+    """
     return subprocess.Popen(
         [sys.executable, "-m", "hpo", *map(str, arguments)],
         cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=leads_group,
         # A shell starts what it runs in the background with this signal ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
@@ -58,10 +67,15 @@ def finish(process: subprocess.Popen[str], seconds: float = 240) -> Ran:
     return Ran(process.returncode, out, err)
 
 
+def stock_optuna(path: Path) -> AbstractContextManager[RDBStorage]:
+    """The database in this file as Optuna alone opens it."""
+    return stock_optuna_at(f"sqlite:///{path}")
+
+
 @contextmanager
-def stock_optuna(path: Path) -> Iterator[RDBStorage]:
-    """The database as Optuna alone opens it."""
-    storage = RDBStorage(f"sqlite:///{path}", skip_compatibility_check=True)  # which is slow
+def stock_optuna_at(url: str) -> Iterator[RDBStorage]:
+    """Likewise the one at this URL."""
+    storage = RDBStorage(url, skip_compatibility_check=True)  # which is slow
     try:
         yield storage
     finally:
@@ -95,6 +109,14 @@ def stored_trials(path: Path, study: str) -> dict[int, Trial]:
             assert number not in found, f"number {number} twice"
             found[number] = {"state": state, **details}
         return found
+
+
+def trials_so_far(path: Path, study: str) -> dict[int, Trial]:
+    """Likewise; none as long as there are no tables."""
+    try:
+        return stored_trials(path, study)
+    except sqlite3.OperationalError:
+        return {}
 
 
 def integrity(path: Path) -> str:

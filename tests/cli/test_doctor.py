@@ -21,11 +21,9 @@ from storage.artifacts import Artifact, ArtifactFolder, Stored
 from storage.records import Owner
 from storage.trials import RoundStorage
 from tests.filling import age
-from tests.running import Hpo
+from tests.running import QUICK, Hpo
 from tests.storage.databases import Database
 from tests.storage.looking import content, sql
-
-QUICK = ("--trials", 4, "--rounds", 2, "--hidden", 4, "--epochs", 2)
 
 
 @pytest.fixture

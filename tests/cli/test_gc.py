@@ -15,11 +15,10 @@ from storage import leases, schema
 from storage.artifacts import Artifact, ArtifactFolder, Artifacts
 from storage.trials import RoundStorage
 from tests.filling import age
-from tests.running import Hpo
+from tests.running import QUICK, Hpo
 from tests.storage.databases import Database
 from tests.storage.looking import content, sql
 
-QUICK = ("--trials", 4, "--rounds", 2, "--hidden", 4, "--epochs", 2)
 OURS = sorted(table.name for table in schema.metadata.tables.values())
 
 

@@ -10,11 +10,9 @@ import pytest
 
 from storage.trials import RoundStorage
 from tests.filling import fill
-from tests.running import Hpo
+from tests.running import QUICK, Hpo
 from tests.storage.databases import Database
 from tests.storage.looking import content, sql
-
-QUICK = ("--trials", 4, "--rounds", 2, "--hidden", 4, "--epochs", 2)
 
 
 @pytest.fixture

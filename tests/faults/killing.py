@@ -33,7 +33,6 @@ from tests.faults.looking import KEEP, Study, claimed, look
 from tests.running import Ran
 
 ROOT = Path(__file__).parents[2]
-NOBODY = 65534
 CHECK = "storage.sqlite:check_before_writing"
 
 COMMAND = (

@@ -38,8 +38,7 @@ def look(folder: Path, artifacts: Path | None = None) -> Study:
     path = folder / "hpo.db"
     if not path.exists():
         return NOTHING
-    # Read-only, so that it is left to the command to put in order what a kill has left.
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+    with _reading(path) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
@@ -66,18 +65,20 @@ def look(folder: Path, artifacts: Path | None = None) -> Study:
         }  # fmt: skip
 
 
+def rows(folder: Path, query: str) -> list[Any]:
+    """What a query finds in the database in ``folder``."""
+    with _reading(folder / "hpo.db") as connection:
+        return _all(connection, query)
+
+
 def claimed(folder: Path) -> list[int]:
     """The numbers of the trials that are claimed."""
-    with closing(sqlite3.connect(f"file:{folder / 'hpo.db'}?mode=ro", uri=True)) as connection:
-        return [
-            number for (number,) in _all(connection, "SELECT number FROM hpo_claims ORDER BY 1")
-        ]
+    return [number for (number,) in rows(folder, "SELECT number FROM hpo_claims ORDER BY 1")]
 
 
 def owners(folder: Path) -> list[int]:
     """The process ids of those who search."""
-    with closing(sqlite3.connect(f"file:{folder / 'hpo.db'}?mode=ro", uri=True)) as connection:
-        return [pid for (pid,) in _all(connection, "SELECT pid FROM hpo_owners ORDER BY 1")]
+    return [pid for (pid,) in rows(folder, "SELECT pid FROM hpo_owners ORDER BY 1")]
 
 
 def check_interrupted(now: Study, calm: Study) -> int:
@@ -111,10 +112,15 @@ def said_in_one_line(ran: Ran) -> str:
     """The one line in which the command says why it ended; the others tell its progress."""
     # Click ends the line in which a terminal shows ^C.
     lines = [line for line in ran.err.splitlines() if line]
-    assert [line for line in lines[:-1] if not line.startswith("iris: round ")] == [], ran.err
+    assert all(line.partition(": ")[2].startswith("round ") for line in lines[:-1]), ran.err
     assert lines, "nothing was said"
     assert lines[-1].startswith("hpo: "), ran.err
     return lines[-1]
+
+
+def _reading(path: Path) -> closing[sqlite3.Connection]:
+    """Read-only, so that it is left to the command to put in order what a kill has left."""
+    return closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True))
 
 
 def _all(connection: sqlite3.Connection, query: str) -> list[Any]:

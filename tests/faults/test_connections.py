@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 
 from storage import engine, history, leases, servers, slots
 from storage.trials import RoundStorage
+from tests.faults.looking import said_in_one_line
 from tests.faults.proxy import LOOPBACK, Proxy, proxied, refusing_postgresql
 from tests.running import Hpo, Ran, Trial
 from tests.storage.databases import SERVERS, Database, fresh_database, login
@@ -97,7 +98,7 @@ class Line:
     def assert_ended_in_one_line(self, study: str, ran: Ran, cause: str) -> None:
         """It ended with 4 and the cause, recorded what was done, and goes on from there."""
         assert (ran.code, ran.out) == (4, "")
-        assert one_line(ran).startswith(f"hpo: {cause}")
+        assert said_in_one_line(ran).startswith(f"hpo: {cause}")
         recorded = {
             number: trial
             for number, trial in self.stored(study).items()
@@ -120,13 +121,6 @@ def _quiet_loggers(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
             for each in caplog.get_records(phase)
             if each.levelno >= logging.WARNING
         ] == []
-
-
-def one_line(ran: Ran) -> str:
-    """The line that says what went wrong, the last; others tell of progress."""
-    *others, last = ran.err.splitlines()
-    assert all(line.split(":")[1].startswith(" round ") for line in others), ran.err
-    return last
 
 
 @pytest.fixture
@@ -398,7 +392,7 @@ def test_a_database_that_cannot_be_had_is_told_in_one_line(
     ran = hpo(*COMMAND, "--storage", url(database))
     assert time.monotonic() - began < 5
     assert (ran.code, ran.out) == (4, "")
-    assert one_line(ran).startswith(f"hpo: {says}")
+    assert said_in_one_line(ran).startswith(f"hpo: {says}")
     assert "wrong" not in ran.err
 
 
@@ -411,7 +405,7 @@ def test_a_wrong_password_for_postgresql_is_told_in_one_line_without_it(
             url = database.at(host=LOOPBACK, port=port, password=PASSWORD).url
             ran = hpo(*COMMAND, "--storage", url)
         assert (ran.code, ran.out) == (4, "")
-        line = one_line(ran)
+        line = said_in_one_line(ran)
         assert line.startswith("hpo: the database refuses the login: postgresql+psycopg://")
         assert 'password authentication failed for user "me"' in line
         assert line.endswith("check user and password")
@@ -432,7 +426,7 @@ def test_a_driver_that_is_not_installed_is_named_with_the_way_to_install_it(
         monkeypatch.setitem(sys.modules, module, None)  # as Python itself marks what is not there
     ran = hpo(*COMMAND, "--storage", url)
     assert (ran.code, ran.out) == (4, "")
-    assert one_line(ran) == (
+    assert said_in_one_line(ran) == (
         f"hpo: the driver {modules[0]} of {url.partition(':')[0]} is not installed: "
         f"pip install '{extra}'"
     )

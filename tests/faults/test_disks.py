@@ -11,13 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from tempfile import mkdtemp
 
 import pytest
 
 from tests.faults.killing import (
     COMMAND,
-    NOBODY,
     Calm,
     Died,
     Fault,
@@ -31,7 +29,8 @@ from tests.faults.killing import (
 from tests.faults.looking import KEEP, check_interrupted, look, said_in_one_line
 from tests.faults.test_stages import EPOCH, RENAME
 from tests.faults.test_statements import PATIENCE, Record, report
-from tests.storage.looking import content, sql
+from tests.storage.damaging import corrupt, flip, link, truncate
+from tests.storage.looking import NOBODY, content, sql
 
 BUSY = {"storage.sqlite:BUSY_SECONDS": 0.1}
 FULL = "disk full: {}; make room and run the same command again"
@@ -190,13 +189,11 @@ def test_artifacts_on_a_disk_that_is_really_full_go_on_when_there_is_room(
 
 
 @pytest.fixture
-def shared(helper: Helper, calm: Calm) -> Iterator[Path]:
-    """A begun search in a folder that others reach, which pytest's own do not let them."""
-    outer = Path(mkdtemp()).resolve()
-    outer.chmod(0o755)
-    yield killed_in_the_second_round(helper, calm, outer / "begun")
-    (outer / "begun").chmod(0o755)
-    shutil.rmtree(outer)
+def shared(helper: Helper, calm: Calm, open_folder: Path) -> Iterator[Path]:
+    """A begun search in a folder that others reach."""
+    folder = killed_in_the_second_round(helper, calm, open_folder / "begun")
+    yield folder
+    folder.chmod(0o755)
 
 
 @pytest.mark.parametrize("what", ["file", "folder"])
@@ -218,12 +215,6 @@ def test_a_search_refuses_what_it_cannot_write_to_before_it_trains(
     shared.chmod(0o777)
     (shared / "hpo.db").chmod(0o777)
     check_finished(shared, helper.run(shared), calm)
-
-
-def corrupt(path: Path) -> None:
-    with path.open("r+b") as file:
-        file.seek(4096)
-        file.write(b"\xa5" * (path.stat().st_size - 4096))
 
 
 def make_foreign(path: Path) -> None:
@@ -345,32 +336,13 @@ def test_a_lock_that_another_program_takes_while_it_trains_and_keeps_loses_no_re
 # Artifacts that are not what they were
 
 
-def remove(path: Path) -> None:
-    path.unlink()
-
-
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-1])
-
-
-def change(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
-def link(path: Path) -> None:
-    path.rename(path.with_name("elsewhere"))
-    path.symlink_to("elsewhere")
-
-
 @pytest.mark.parametrize(
     ("damage", "suffix", "complaint"),
     [
-        (remove, ".npz", "{path} is missing"),
-        (remove, ".json", "{path} is missing"),
+        (Path.unlink, ".npz", "{path} is missing"),
+        (Path.unlink, ".json", "{path} is missing"),
         (truncate, ".npz", "{path} or its .json was changed or damaged after it was saved"),
-        (change, ".npz", "{path} or its .json was changed or damaged after it was saved"),
+        (flip, ".npz", "{path} or its .json was changed or damaged after it was saved"),
         (link, ".npz", "{path} is a link, or no file at all"),
     ],
 )

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from contextlib import closing, suppress
 from pathlib import Path
@@ -30,11 +28,12 @@ from tests.faults.looking import (
     claimed,
     look,
     owners,
+    rows,
     said_in_one_line,
 )
 from tests.faults.test_stages import CREATE, EPOCH, READ, RENAME, SAVE
 from tests.faults.test_statements import EVERY, GOODBYE, Record, report, sweep
-from tests.running import Ran, finish, stored_trials
+from tests.running import Ran, finish, start, stored_trials, trials_so_far
 
 SOON = 5
 """Seconds within which a signal ends a search."""
@@ -125,21 +124,6 @@ ENDLESS = (
 )  # fmt: skip
 
 
-def start_in_a_group(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start the command as a shell does: it leads a group of processes of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "hpo", *arguments],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        # A shell starts what it runs in the background with this signal ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-    )
-
-
 def workers_of(pid: int) -> dict[int, float]:
     """The worker processes, and how many seconds of a processor each has used."""
     found = {}
@@ -179,7 +163,7 @@ def is_alive(pid: int) -> bool:
 def test_a_signal_to_the_whole_group_ends_workers_without_a_word_of_theirs(
     tmp_path: Path, what: What, used: float
 ) -> None:
-    process = start_in_a_group(tmp_path, *ENDLESS)
+    process = start(tmp_path, *ENDLESS, leads_group=True)
     workers: dict[int, float] = {}
 
     def are_there() -> bool:
@@ -213,18 +197,15 @@ def test_after_a_signal_in_every_round_two_workers_go_on_to_the_same_trials(
         "--hidden", "8", "--workers", "2", "--json",
     )  # fmt: skip
     (tmp_path / "calm").mkdir()
-    calm = finish(start_in_a_group(tmp_path / "calm", *command))
+    calm = finish(start(tmp_path / "calm", *command, leads_group=True))
     assert calm.code == 0, calm.err
     for complete in (0, 4, 8):
-        process = start_in_a_group(tmp_path, *command)
+        process = start(tmp_path, *command, leads_group=True)
 
         def trains(complete: int = complete) -> bool:
-            with suppress(sqlite3.OperationalError):
-                states = [
-                    each["state"] for each in stored_trials(tmp_path / "hpo.db", "iris").values()
-                ]
-                return states.count("COMPLETE") >= complete and "RUNNING" in states
-            return False
+            found = trials_so_far(tmp_path / "hpo.db", "iris").values()
+            states = [each["state"] for each in found]
+            return states.count("COMPLETE") >= complete and "RUNNING" in states
 
         wait_until(trains, f"{complete} trials are complete", 60)
         assert process.poll() is None, finish(process)
@@ -232,7 +213,7 @@ def test_after_a_signal_in_every_round_two_workers_go_on_to_the_same_trials(
         stopped = finish(process)
         assert stopped.code == 128 + sent, stopped
         assert "Traceback" not in stopped.err
-    resumed = finish(start_in_a_group(tmp_path, *command))
+    resumed = finish(start(tmp_path, *command, leads_group=True))
     assert resumed.code == 0, resumed.err
     assert resumed.document | {"seconds": 0} == calm.document | {"seconds": 0}
     assert stored_trials(tmp_path / "hpo.db", "iris") == stored_trials(
@@ -249,7 +230,7 @@ def test_a_signal_when_all_is_said_does_no_harm(tmp_path: Path, sent: signal.Sig
         "search", "iris", "--trials", "4", "--rounds", "1", "--hidden", "3", "--epochs", "2",
         "--workers", "2", "--json",
     )  # fmt: skip
-    process = start_in_a_group(tmp_path, *command)
+    process = start(tmp_path, *command, leads_group=True)
     assert process.stdout is not None
     # The end of stdout's only line; the process itself has yet to end.
     said = process.stdout.readline()
@@ -271,11 +252,7 @@ SHORT = {"storage.leases:LEASE_SECONDS": 1.0, "storage.leases:BEAT_SECONDS": 0.2
 def everything(folder: Path) -> list[Any]:
     """All rows about trials and looks, with the times at which they were written."""
     tables = ("trials", "trial_values", "hpo_curves", "hpo_artifacts", "hpo_test_looks")
-    with closing(sqlite3.connect(f"file:{folder / 'hpo.db'}?mode=ro", uri=True)) as connection:
-        return [
-            connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
-            for table in tables
-        ]
+    return [rows(folder, f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables]
 
 
 @pytest.mark.parametrize(

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.running import Trial, finish, integrity, start, stored_trials
+from tests.faults.killing import wait_until
+from tests.running import Trial, finish, integrity, start, stored_trials, trials_so_far
 
 COMMAND = (
     "search", "digits", "--trials", 40, "--rounds", 4, "--hidden", "24", "--epochs", 12,
     "--seed", 3, "--workers", 2, "--json",
 )  # fmt: skip
-
-
-def watch(path: Path) -> dict[int, Trial]:
-    """The trials as far as the database exists."""
-    try:
-        return stored_trials(path, "digits")
-    except sqlite3.OperationalError:
-        return {}
 
 
 def finished(trials: dict[int, Trial]) -> dict[int, Trial]:
@@ -33,15 +24,16 @@ def finished(trials: dict[int, Trial]) -> dict[int, Trial]:
 
 def kill_when(folder: Path, moment: Callable[[dict[int, Trial]], bool]) -> dict[int, Trial]:
     """Start the search, kill it at the moment, and return what it had finished by then."""
-    process = start(folder, *COMMAND)
-    deadline = time.monotonic() + 60
-    while process.poll() is None and not moment(watch(folder / "hpo.db")):
-        assert time.monotonic() < deadline, "the moment never came"
-        time.sleep(0.002)
+    process, path = start(folder, *COMMAND), folder / "hpo.db"
+    wait_until(
+        lambda: process.poll() is not None or moment(trials_so_far(path, "digits")),
+        "the moment of the kill",
+        60,
+    )
     assert process.poll() is None, finish(process).err
     os.kill(process.pid, signal.SIGKILL)
     finish(process)
-    return finished(watch(folder / "hpo.db"))
+    return finished(trials_so_far(path, "digits"))
 
 
 def test_three_kills_change_nothing(tmp_path: Path) -> None:
@@ -77,10 +69,7 @@ def test_three_kills_change_nothing(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
 def test_workers_end_with_their_parent(tmp_path: Path) -> None:
     kill_when(tmp_path, lambda trials: len(trials) > 10)
-    deadline = time.monotonic() + 10
-    while (left := _processes_in(tmp_path)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not left
+    wait_until(lambda: not _processes_in(tmp_path), "workers have ended", 10)
 
 
 def _processes_in(folder: Path) -> list[str]:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import signal
-import sqlite3
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.running import finish, start, stored_trials
+from tests.faults.killing import wait_until
+from tests.running import finish, start, trials_so_far
 
 
 def is_training(path: Path) -> bool:
-    try:
-        return any(each["state"] == "RUNNING" for each in stored_trials(path, "iris").values())
-    except sqlite3.OperationalError:
-        return False
+    return any(each["state"] == "RUNNING" for each in trials_so_far(path, "iris").values())
 
 
 @pytest.mark.parametrize(
@@ -28,10 +24,9 @@ def test_a_signal_has_its_code_and_one_line(
 ) -> None:
     endless = ("--epochs", 10**6, "--patience", 0, "--trials", 2, "--rounds", 1, "--workers", 1)
     process = start(tmp_path, "search", "iris", *endless)
-    deadline = time.monotonic() + 60
-    while process.poll() is None and not is_training(tmp_path / "hpo.db"):
-        assert time.monotonic() < deadline, "it never began to train"
-        time.sleep(0.01)
+    wait_until(
+        lambda: process.poll() is not None or is_training(tmp_path / "hpo.db"), "it trains", 60
+    )
     process.send_signal(sent)
     ran = finish(process, seconds=60)
     assert (ran.code, ran.out) == (code, "")

@@ -13,6 +13,7 @@ from optuna.storages import RDBStorage
 
 from storage.trials import RoundStorage
 from tests.running import stock_optuna
+from tests.storage.making import experiment
 
 Stock = Callable[[], AbstractContextManager[RDBStorage]]
 
@@ -33,18 +34,31 @@ def path(template: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def shared(template: Path, open_folder: Path) -> Path:
+    """A fresh database in a folder that others reach."""
+    path = Path(shutil.copy(template, open_folder / "hpo.db"))
+    path.chmod(0o644)
+    return path
+
+
+@pytest.fixture
 def rounds(path: Path) -> Iterator[RoundStorage]:
     """The storage over ``path``."""
     opened = RoundStorage(f"sqlite:///{path}")
     yield opened
-    opened.scoped_session.remove()
-    opened.engine.dispose()
+    opened.close()
 
 
 @pytest.fixture
 def study_id(rounds: RoundStorage) -> int:
     """An empty study named ``study``."""
     return rounds.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "study")
+
+
+@pytest.fixture
+def uid(rounds: RoundStorage) -> str:
+    """A new experiment to hang records on."""
+    return experiment(rounds)
 
 
 @pytest.fixture

@@ -1,13 +1,20 @@
-"""Looks at files from outside: plain SQL, bytes, descriptors."""
+"""Looks at files from outside: plain SQL, bytes, descriptors; and errors as a user sees them."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from storage.errors import StorageError
+
+NOBODY = 65534
+"""A user without any right of root's."""
 
 
 def sql(path: Path, statement: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -38,13 +45,22 @@ def open_files(folder: Path) -> set[str]:
     return {target for target in targets if target.startswith(str(folder))}
 
 
+def error_line(work: Callable[[], object]) -> str:
+    """The one line of the ``StorageError`` that ``work`` ends with."""
+    with pytest.raises(StorageError) as caught:
+        work()
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
 @contextmanager
 def as_nobody() -> Iterator[None]:
     """Without root's right to write everywhere."""
     if os.geteuid() != 0:
         yield
         return
-    os.setresuid(65534, 65534, 0)
+    os.setresuid(NOBODY, NOBODY, 0)
     try:
         yield
     finally:

@@ -24,6 +24,7 @@ from storage.artifacts import (
     open_to_write,
 )
 from storage.errors import ArtifactError, StorageError
+from tests.storage.damaging import flip, link, truncate
 from tests.storage.looking import content, open_files
 
 ARTIFACT = Artifact(b"arrays \x00\xff" * 50, b'{"layers": [64]}')
@@ -75,27 +76,12 @@ def test_files_belong_to_their_owner(store: ArtifactFolder) -> None:
     assert {stat.S_IMODE(each.stat().st_mode) for each in store.folder.iterdir()} == {0o600}
 
 
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-1])
-
-
-def flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
 def empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
 def extend(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"\n")
-
-
-def link(path: Path) -> None:
-    path.rename(path.with_name("elsewhere"))
-    path.symlink_to("elsewhere")
 
 
 def dangle(path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sqlite3
 import sys
 import threading
 import time
@@ -23,11 +22,11 @@ from storage import buckets
 from storage.artifacts import Artifact, ArtifactFolder, Artifacts, open_artifacts
 from storage.errors import ArtifactError, PassingError, StorageError
 from storage.trials import RoundStorage
-from tests.running import Hpo
+from tests.running import QUICK, Hpo
+from tests.storage.looking import sql
 
 ARTIFACT = Artifact(b"arrays", b'{"trial": {"experiment": "e", "number": 3}}')
 SECRET = "hush-hush-hush"
-QUICK = ("--trials", 4, "--rounds", 2, "--hidden", 4, "--epochs", 2)
 
 
 @pytest.fixture(scope="module")
@@ -391,11 +390,6 @@ def test_without_boto3(settings: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # The commands
-
-
-def sql(path: Path, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(path)) as connection, connection:
-        return connection.execute(statement, values).fetchall()
 
 
 def test_a_search_keeps_its_networks_in_a_bucket_and_goes_on_there(

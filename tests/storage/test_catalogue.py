@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from itertools import pairwise
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -19,6 +18,7 @@ from storage import catalogue
 from storage.errors import StorageError
 from storage.records import ExperimentRecord, Kept, Result, RoundRecord
 from storage.trials import RoundStorage
+from tests.storage.making import experiment
 
 examples = settings(
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -49,19 +49,6 @@ floats = st.floats(width=32)
 def matrices(min_rows: int, min_columns: int) -> st.SearchStrategy[NDArray[np.float32]]:
     shapes = st.tuples(st.integers(min_rows, 4), st.integers(min_columns, 4))
     return arrays(np.float32, shapes, elements=floats)
-
-
-@pytest.fixture
-def uid(rounds: RoundStorage) -> str:
-    return experiment(rounds)
-
-
-def experiment(rounds: RoundStorage) -> str:
-    """A new experiment to hang records on."""
-    record = ExperimentRecord(uuid4().hex, "", "", {}, {}, {}, {}, 1)
-    with rounds.transaction() as connection:
-        catalogue.save_experiment(connection, record)
-    return record.uid
 
 
 @examples

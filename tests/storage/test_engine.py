@@ -8,10 +8,9 @@ import os
 import shutil
 import sqlite3
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import optuna
@@ -24,8 +23,9 @@ from storage.causes import explain, explained
 from storage.errors import StorageError
 from storage.sqlite import connect, network_system
 from storage.trials import RoundStorage
-from tests.running import integrity
-from tests.storage.looking import as_nobody, content, open_files, schema, sql
+from tests.running import integrity, stock_optuna
+from tests.storage.damaging import corrupt
+from tests.storage.looking import as_nobody, content, error_line, open_files, schema, sql
 
 
 def url(path: Path) -> str:
@@ -34,10 +34,7 @@ def url(path: Path) -> str:
 
 def refusal(path: Path) -> str:
     """The one line that a storage over ``path`` is refused with; nothing stays open."""
-    with pytest.raises(StorageError) as caught:
-        RoundStorage(url(path))
-    message = str(caught.value)
-    assert "\n" not in message
+    message = error_line(lambda: RoundStorage(url(path)))
     assert str(path) in message or str(path.parent) in message
     assert not open_files(path.parent)
     return message
@@ -232,9 +229,7 @@ def test_the_installed_optuna_is_the_one_we_know() -> None:
 
 @pytest.mark.parametrize("start", [100, 4096])
 def test_corrupt(path: Path, start: int) -> None:
-    with path.open("r+b") as file:
-        file.seek(start)
-        file.write(b"\xa5" * (path.stat().st_size - start))
+    corrupt(path, start)
     assert refused_unchanged(path) == (f"the database is corrupt: {path}; restore it from a copy")
 
 
@@ -247,11 +242,9 @@ def test_stock_optuna_accepts_our_file(path: Path) -> None:
 
 def test_a_file_of_stock_optuna_is_taken_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "theirs.db"
-    theirs = optuna.storages.RDBStorage(url(path))
-    study = optuna.create_study(storage=theirs, study_name="theirs")
-    study.tell(study.ask(), 1.5)
-    theirs.scoped_session.remove()
-    theirs.engine.dispose()
+    with stock_optuna(path) as theirs:
+        study = optuna.create_study(storage=theirs, study_name="theirs")
+        study.tell(study.ask(), 1.5)
     rounds = RoundStorage(url(path))
     (trial,) = rounds.get_all_trials(rounds.get_study_id_from_name("theirs"))
     rounds.engine.dispose()
@@ -262,10 +255,8 @@ def test_a_file_of_stock_optuna_that_was_killed_in_a_commit(tmp_path: Path) -> N
     """Its journal must be rolled back, which a read-only connection cannot do."""
     (tmp_path / "live").mkdir()
     path = tmp_path / "live" / "hpo.db"
-    theirs = optuna.storages.RDBStorage(url(path))
-    study_id = theirs.create_new_study([optuna.study.StudyDirection.MINIMIZE], "theirs")
-    theirs.scoped_session.remove()
-    theirs.engine.dispose()
+    with stock_optuna(path) as theirs:
+        study_id = theirs.create_new_study([optuna.study.StudyDirection.MINIMIZE], "theirs")
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA cache_size = 1")
         connection.execute("BEGIN")
@@ -362,18 +353,6 @@ def test_without_a_list_of_mounts_every_disk_is_a_local_one(
     assert network_system(Path("/data/hpo.db")) is None
 
 
-@pytest.fixture
-def shared(template: Path) -> Iterator[Path]:
-    """A database in a folder that others reach: pytest's own are shut."""
-    folder = Path(mkdtemp()).resolve()
-    shutil.copy(template, folder / "hpo.db")
-    folder.chmod(0o755)
-    (folder / "hpo.db").chmod(0o644)
-    yield folder / "hpo.db"
-    folder.chmod(0o755)
-    shutil.rmtree(folder)
-
-
 def test_a_read_only_file(shared: Path) -> None:
     shared.parent.chmod(0o777)
     shared.chmod(0o444)
@@ -430,11 +409,7 @@ WRITING = [ours, with_attribute, with_new_study, with_new_trial]
 
 
 def failure(call: Call, rounds: RoundStorage, study_id: int) -> str:
-    with pytest.raises(StorageError) as caught:
-        call(rounds, study_id)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
+    return error_line(lambda: call(rounds, study_id))
 
 
 @pytest.mark.parametrize("call", [*WRITING, with_reading])
@@ -447,18 +422,12 @@ def test_locked_for_too_long(path: Path, monkeypatch: pytest.MonkeyPatch, call: 
         assert failure(call, rounds, study_id) == (
             f"the database is locked by another process: {path}; try again when it has finished"
         )
-        assert "locked by another process" in refusal_while_open(path)
+        assert "locked by another process" in error_line(lambda: RoundStorage(url(path)))
         other.execute("ROLLBACK")
         call(rounds, study_id)
         other.execute("PRAGMA busy_timeout = 0")
         other.execute("BEGIN IMMEDIATE")  # nothing of ours is left open
     rounds.engine.dispose()
-
-
-def refusal_while_open(path: Path) -> str:
-    with pytest.raises(StorageError) as caught:
-        RoundStorage(url(path))
-    return str(caught.value)
 
 
 def test_a_locked_table_lock_is_waited_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -506,9 +475,7 @@ def test_no_longer_writable(rounds: RoundStorage, study_id: int, call: Call) -> 
 @pytest.mark.parametrize("call", [*WRITING, with_reading])
 def test_corrupt_while_in_use(rounds: RoundStorage, path: Path, study_id: int, call: Call) -> None:
     rounds.engine.dispose()
-    with path.open("r+b") as file:
-        file.seek(4096)
-        file.write(b"\xa5" * (path.stat().st_size - 4096))
+    corrupt(path)
     assert "the database is corrupt" in failure(call, rounds, study_id)
 
 

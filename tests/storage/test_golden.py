@@ -46,17 +46,9 @@ def told(version: str) -> dict[str, Any]:
 
 @pytest.fixture
 def path(version: str, tmp_path: Path) -> Path:
-    """A copy of the database with its networks beside it."""
+    """A copy of the database with its networks beside it; ``rounds`` upgrades it."""
     shutil.copytree(FOLDER / version / NETWORKS, tmp_path / "hpo.artifacts")
     return Path(shutil.copy(FOLDER / version / DATABASE, tmp_path / "hpo.db"))
-
-
-@pytest.fixture
-def rounds(path: Path) -> Iterator[RoundStorage]:
-    """The storage over the copy, which upgrades it."""
-    opened = RoundStorage(f"sqlite:///{path}")
-    yield opened
-    opened.close()
 
 
 def numbered(values: dict[str, Any]) -> dict[int, Any]:

@@ -24,10 +24,11 @@ from sqlalchemy import Connection
 from storage import catalogue, history, leases, slots
 from storage.errors import StorageError
 from storage.leases import Heart
-from storage.records import ExperimentRecord, Lease, Owner, Result, Slot
+from storage.records import Lease, Owner, Result, Slot
 from storage.trials import RoundStorage
 from tests.storage.databases import Database
 from tests.storage.looking import sql
+from tests.storage.making import bare
 
 T = TypeVar("T")
 
@@ -107,7 +108,7 @@ class Study:
 def new_study(rounds: RoundStorage, name: str | None = None) -> Study:
     uid = uuid4().hex
     with rounds.transaction() as connection:
-        catalogue.save_experiment(connection, ExperimentRecord(uid, "", "", {}, {}, {}, {}, 1))
+        catalogue.save_experiment(connection, bare(uid))
         study_id = slots.create_study(connection, name or uid, "accuracy", {"uid": uid})
     return Study(rounds, study_id, uid)
 

@@ -16,7 +16,7 @@ from storage.errors import StorageError
 from storage.records import Look, Owner
 from storage.trials import RoundStorage
 from tests.storage.looking import sql
-from tests.storage.test_catalogue import experiment
+from tests.storage.making import experiment
 
 OWNER = leases.this_process()
 
@@ -46,8 +46,9 @@ def never() -> float:
     raise AssertionError("the rows were read again")
 
 
-def test_the_entry_is_committed_before_the_rows_are_read(rounds: RoundStorage, path: Path) -> None:
-    uid = experiment(rounds)
+def test_the_entry_is_committed_before_the_rows_are_read(
+    rounds: RoundStorage, uid: str, path: Path
+) -> None:
     seen = []
 
     def evaluate() -> float:
@@ -63,8 +64,7 @@ def test_the_entry_is_committed_before_the_rows_are_read(rounds: RoundStorage, p
     assert abs(datetime.now(UTC) - datetime.fromisoformat(opened)) < timedelta(seconds=30)
 
 
-def test_a_model_is_evaluated_once(rounds: RoundStorage, path: Path) -> None:
-    uid = experiment(rounds)
+def test_a_model_is_evaluated_once(rounds: RoundStorage, uid: str, path: Path) -> None:
     first = look(rounds, uid, "a", lambda: 0.1 + 0.2)
     assert first.score == 0.1 + 0.2
     for owner in (OWNER, living(rounds, uid)):
@@ -74,9 +74,8 @@ def test_a_model_is_evaluated_once(rounds: RoundStorage, path: Path) -> None:
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, StorageError])
 def test_a_look_that_fails_counts_and_is_completed(
-    rounds: RoundStorage, path: Path, error: type[BaseException]
+    rounds: RoundStorage, uid: str, path: Path, error: type[BaseException]
 ) -> None:
-    uid = experiment(rounds)
 
     def fail() -> float:
         raise error("in the middle")
@@ -92,9 +91,8 @@ def test_a_look_that_fails_counts_and_is_completed(
 
 @pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
 def test_a_score_that_is_not_finite_is_none_and_is_not_asked_for_again(
-    rounds: RoundStorage, path: Path, score: float
+    rounds: RoundStorage, uid: str, path: Path, score: float
 ) -> None:
-    uid = experiment(rounds)
     assert look(rounds, uid, "a", lambda: score) == Look(1, "a", "why a", None)
     for owner in (OWNER, living(rounds, uid)):
         assert look(rounds, uid, "a", never, owner) == Look(1, "a", "why a", None)
@@ -127,9 +125,8 @@ def test_a_look_needs_its_experiment(rounds: RoundStorage, path: Path) -> None:
 
 
 def test_who_comes_second_waits_for_the_score_of_the_first(
-    rounds: RoundStorage, monkeypatch: pytest.MonkeyPatch
+    rounds: RoundStorage, uid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    uid = experiment(rounds)
     first, second = living(rounds, uid), living(rounds, uid)
     waits = threading.Event()
     monkeypatch.setattr("storage.ledger.time.sleep", lambda _seconds: waits.set())
@@ -148,9 +145,12 @@ def test_who_comes_second_waits_for_the_score_of_the_first(
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_one_that_waits_looks_itself_when_the_other_dies(
-    rounds: RoundStorage, path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+    rounds: RoundStorage,
+    uid: str,
+    path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[BaseException],
 ) -> None:
-    uid = experiment(rounds)
     first, second = living(rounds, uid), living(rounds, uid)
 
     def fail() -> float:
@@ -168,10 +168,9 @@ def test_one_that_waits_looks_itself_when_the_other_dies(
 
 
 def test_one_that_was_silent_for_too_long_while_it_looked_still_brings_its_score(
-    rounds: RoundStorage, path: Path
+    rounds: RoundStorage, uid: str, path: Path
 ) -> None:
     """The other one reads the same rows with the same model, so either score will do."""
-    uid = experiment(rounds)
     first, second = living(rounds, uid), living(rounds, uid)
     second_reads, first_is_done = threading.Event(), threading.Event()
 
@@ -195,9 +194,10 @@ def test_one_that_was_silent_for_too_long_while_it_looked_still_brings_its_score
     assert entries(path) == [("a", "why a", 0.5)]
 
 
-def test_a_score_whose_answer_got_lost_is_found_again(rounds: RoundStorage, path: Path) -> None:
+def test_a_score_whose_answer_got_lost_is_found_again(
+    rounds: RoundStorage, uid: str, path: Path
+) -> None:
     """Each transaction is committed, reported as lost, and tried again."""
-    uid = experiment(rounds)
 
     def twice(work: Callable[..., object]) -> object:
         rounds.write(work)
@@ -215,9 +215,10 @@ def test_a_score_whose_answer_got_lost_is_found_again(rounds: RoundStorage, path
     assert entries(path) == [("a", "why a", 0.5)]
 
 
-def test_entries_of_an_older_version_are_understood(rounds: RoundStorage, path: Path) -> None:
+def test_entries_of_an_older_version_are_understood(
+    rounds: RoundStorage, uid: str, path: Path
+) -> None:
     """They name no owner; one without a score was cut short."""
-    uid = experiment(rounds)
     rows = "(experiment, model, why, opened_at, score) VALUES (?, ?, 'old', 'then', ?)"
     sql(path, f"INSERT INTO hpo_test_looks {rows}", uid, "done", 0.25)
     sql(path, f"INSERT INTO hpo_test_looks {rows}", uid, "cut", None)

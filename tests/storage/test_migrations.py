@@ -16,13 +16,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 
 from storage import migrations
 from storage.errors import StorageError
 from storage.schema import metadata
 from storage.trials import RoundStorage
+from tests.running import stock_optuna
 from tests.storage.databases import Database
 from tests.storage.looking import content, schema, sql
 
@@ -65,9 +65,8 @@ def test_sqlite_sees_the_same_tables(path: Path, tmp_path: Path) -> None:
 
 
 def test_optunas_tables_are_its_own(path: Path, tmp_path: Path) -> None:
-    theirs = RDBStorage(f"sqlite:///{tmp_path}/theirs.db")
-    theirs.scoped_session.remove()
-    theirs.engine.dispose()
+    with stock_optuna(tmp_path / "theirs.db"):
+        pass
     expected = schema(tmp_path / "theirs.db")
     assert {name: sql for name, sql in schema(path).items() if name in expected} == expected
     others = set(schema(path)) - set(expected)

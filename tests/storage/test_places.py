@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
+from functools import partial
 from pathlib import Path
-from tempfile import mkdtemp
 
 import pytest
 
 from storage.artifacts import located, open_to_write
-from storage.errors import StorageError
-from tests.running import Hpo
-from tests.storage.looking import as_nobody, content, sql
-
-QUICK = ("--trials", 4, "--rounds", 2, "--hidden", 4, "--epochs", 2)
+from tests.running import QUICK, Hpo
+from tests.storage.looking import as_nobody, content, error_line, sql
 
 
 def test_a_folder_that_is_there_or_can_be_made_is_taken_and_not_made_yet(tmp_path: Path) -> None:
@@ -23,19 +19,13 @@ def test_a_folder_that_is_there_or_can_be_made_is_taken_and_not_made_yet(tmp_pat
     assert content(tmp_path) == {"there/": b""}
 
 
-def test_a_folder_that_cannot_be_written_to() -> None:
-    folder = Path(mkdtemp()).resolve()
-    folder.chmod(0o555)
-    try:
-        with as_nobody():
-            for path in (folder, folder / "new"):
-                with pytest.raises(StorageError) as caught:
-                    open_to_write(str(path))
-                assert str(caught.value) == (
-                    f"the storage cannot be written: {path}; check its permissions and its folder's"
-                )
-    finally:
-        shutil.rmtree(folder)
+def test_a_folder_that_cannot_be_written_to(open_folder: Path) -> None:
+    open_folder.chmod(0o555)
+    with as_nobody():
+        for path in (open_folder, open_folder / "new"):
+            assert error_line(partial(open_to_write, str(path))) == (
+                f"the storage cannot be written: {path}; check its permissions and its folder's"
+            )
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import optuna
@@ -21,54 +21,54 @@ from optuna.distributions import (
 )
 from sqlalchemy import Connection
 
-from storage import migrations, reader
+from storage import condition, migrations, optuna_studies, optuna_trials, our_experiments, reader
 from storage.errors import StorageError
+from storage.optuna_studies import Study
 from storage.trials import RoundStorage
 from tests.filling import UID, fill
+from tests.running import stock_optuna
 from tests.storage.databases import SERVERS, Database
-from tests.storage.looking import as_nobody, content, open_files, sql
+from tests.storage.looking import as_nobody, content, error_line, open_files, sql
 
 ATTRIBUTE = "hpo:experiment"
 
 
-def url(path: Path) -> str:
-    return f"sqlite:///{path}"
-
-
 def every_look(connection: Connection) -> list[Any]:
-    """What all functions of the reader say."""
-    studies = reader.studies(connection, ATTRIBUTE)
+    """What all functions that only read say."""
+    studies = optuna_studies.studies(connection, ATTRIBUTE)
     return [
         studies,
-        reader.states(connection),
-        reader.extremes(connection),
-        reader.extremes(connection, "train"),
-        reader.made(connection),
-        reader.array_bytes(connection),
-        reader.networks(connection),
-        reader.looked_at(connection),
-        reader.versions(connection),
-        reader.damage(connection),
-        [reader.trials(connection, each.study_id, ("train",)) for each in studies],
-        [reader.unheld(connection, each.study_id, UID) for each in studies],
+        optuna_studies.states(connection),
+        optuna_studies.extremes(connection),
+        optuna_studies.extremes(connection, "train"),
+        our_experiments.made(connection),
+        our_experiments.array_bytes(connection),
+        our_experiments.networks(connection),
+        our_experiments.looked_at(connection),
+        condition.versions(connection),
+        condition.damage(connection),
+        [optuna_trials.trials(connection, each.study_id, ("train",)) for each in studies],
+        [optuna_trials.unheld(connection, each.study_id, UID) for each in studies],
     ]
 
 
 def look(path: Path, work: Callable[[Connection], Any] = every_look) -> Any:
-    with reader.opened(url(path)) as opened:
+    with reader.opened(f"sqlite:///{path}") as opened:
         return opened.read(work)
 
 
+def names_in(connection: Connection) -> list[str]:
+    return [study.name for study in optuna_studies.studies(connection, ATTRIBUTE)]
+
+
 def names(path: Path) -> list[str]:
-    return [study.name for study in look(path, lambda each: reader.studies(each, ATTRIBUTE))]
+    found: list[str] = look(path, names_in)
+    return found
 
 
 def refusal(path: Path) -> str:
     """The one line with which a database is refused; nothing stays open."""
-    with pytest.raises(StorageError) as caught:
-        names(path)
-    message = str(caught.value)
-    assert "\n" not in message
+    message = error_line(lambda: names(path))
     assert not open_files(path.parent)
     return message
 
@@ -99,7 +99,7 @@ def test_what_is_written_during_a_look_makes_it_look_again(path: Path) -> None:
     seen: list[list[str]] = []
 
     def work(connection: Connection) -> list[str]:
-        found = [study.name for study in reader.studies(connection, ATTRIBUTE)]
+        found = names_in(connection)
         if not seen:
             sql(path, "INSERT INTO studies (study_name) VALUES ('meanwhile')")
         seen.append(found)
@@ -117,7 +117,7 @@ def test_an_error_that_a_write_during_the_look_brought_about_is_no_error(path: P
         if len(seen) == 1:
             sql(path, "INSERT INTO studies (study_name) VALUES ('meanwhile')")
             raise ValueError("a page that was half written")
-        return [study.name for study in reader.studies(connection, ATTRIBUTE)]
+        return names_in(connection)
 
     assert look(path, work) == ["meanwhile"]
 
@@ -138,29 +138,16 @@ def test_nothing_can_be_written_through_it(database: Database) -> None:
     RoundStorage(database.url).close()
     with reader.opened(database.url) as opened:
         for statement in ("INSERT INTO studies (study_name) VALUES ('a')", "DROP TABLE studies"):
-            with pytest.raises(StorageError) as caught:
-                opened.read(lambda each, text=statement: each.execute(sa.text(text)))  # type: ignore[misc]
-            assert "\n" not in str(caught.value)
+            write = partial(Connection.execute, statement=sa.text(statement))
+            error_line(partial(opened.read, write))
     assert database.count("studies") == 0
 
 
 # Where only reading is allowed
 
 
-@pytest.fixture
-def shared(path: Path) -> Iterator[Path]:
-    """A filled database in a folder that others reach: pytest's own are shut."""
-    fill(path, 10)
-    folder = Path(mkdtemp()).resolve()
-    shutil.copy(path, folder / "hpo.db")
-    folder.chmod(0o755)
-    (folder / "hpo.db").chmod(0o644)
-    yield folder / "hpo.db"
-    folder.chmod(0o755)
-    shutil.rmtree(folder)
-
-
 def test_a_read_only_file_in_a_read_only_folder(shared: Path) -> None:
+    fill(shared, 10)
     shared.chmod(0o444)
     shared.parent.chmod(0o555)
     with as_nobody():
@@ -169,6 +156,7 @@ def test_a_read_only_file_in_a_read_only_folder(shared: Path) -> None:
 
 
 def test_a_search_of_another_user_in_a_folder_that_cannot_be_written(shared: Path) -> None:
+    fill(shared, 10)
     with closing(sqlite3.connect(shared, isolation_level=None)) as writer:
         writer.execute("PRAGMA journal_mode = WAL")
         writer.execute("INSERT INTO studies (study_name) VALUES ('new')")
@@ -247,7 +235,7 @@ def test_tables_of_a_newer_version_are_read_as_far_as_they_are_alike(path: Path)
     sql(path, "UPDATE hpo_alembic_version SET version_num = '9999'")
     sql(path, "ALTER TABLE hpo_experiments ADD COLUMN mood TEXT")
     assert names(path) == ["big"]
-    assert look(path, reader.versions) == ("v9.9.9", "9999")
+    assert look(path, condition.versions) == ("v9.9.9", "9999")
 
 
 def test_tables_of_another_version_that_cannot_be_read_are_named(path: Path) -> None:
@@ -273,22 +261,25 @@ def test_the_first_schema_of_ours_is_read_and_not_migrated(path: Path) -> None:
         sql(path, statement)
     before = content(path.parent)
     look(path)
-    made = look(path, reader.made)[UID]
+    made = look(path, our_experiments.made)[UID]
     assert (made.source, made.artifacts) == ("digits", None)
     assert content(path.parent) == before
 
 
 def test_a_storage_of_stock_optuna_has_studies_and_no_experiments(tmp_path: Path) -> None:
     path = tmp_path / "theirs.db"
-    theirs = optuna.storages.RDBStorage(url(path))
-    theirs.create_new_study([optuna.study.StudyDirection.MINIMIZE], "theirs")
-    theirs.remove_session()
-    theirs.engine.dispose()
+    with stock_optuna(path) as theirs:
+        theirs.create_new_study([optuna.study.StudyDirection.MINIMIZE], "theirs")
     (study,), *_ = look(path)
-    assert study == reader.Study(1, "theirs", ("MINIMIZE",), (), None)
-    for empty in (reader.made, reader.networks, reader.looked_at, reader.array_bytes):
+    assert study == Study(1, "theirs", ("MINIMIZE",), (), None)
+    for empty in (
+        our_experiments.made,
+        our_experiments.networks,
+        our_experiments.looked_at,
+        our_experiments.array_bytes,
+    ):
         assert look(path, empty) == {}
-    assert look(path, reader.versions)[1] is None
+    assert look(path, condition.versions)[1] is None
 
 
 # What it says
@@ -334,13 +325,13 @@ def test_trials_are_what_optuna_reads(database: Database) -> None:
     ]
     rounds.close()
     with reader.opened(database.url) as opened:
-        first, second = opened.read(lambda each: reader.studies(each, ATTRIBUTE))
-        found = opened.read(lambda each: reader.trials(each, first.study_id, ("train",)))
-        states = opened.read(reader.states)
-        extremes = opened.read(reader.extremes)
-        unheld = opened.read(lambda each: reader.unheld(each, first.study_id, "c" * 32))
-        seconds = opened.read(lambda each: reader.seconds(each, first.study_id))
-        n_bytes = opened.read(lambda each: reader.database_bytes(each, opened.place))
+        first, second = opened.read(lambda each: optuna_studies.studies(each, ATTRIBUTE))
+        found = opened.read(lambda each: optuna_trials.trials(each, first.study_id, ("train",)))
+        states = opened.read(optuna_studies.states)
+        extremes = opened.read(optuna_studies.extremes)
+        unheld = opened.read(lambda each: optuna_trials.unheld(each, first.study_id, "c" * 32))
+        seconds = opened.read(lambda each: optuna_trials.seconds(each, first.study_id))
+        n_bytes = opened.read(lambda each: condition.database_bytes(each, opened.place))
     assert first[1:] == ("a", ("MINIMIZE",), ("loss",), "c" * 32)
     assert second[1:] == ("b", ("MINIMIZE", "MAXIMIZE"), (), None)
     assert [
@@ -361,15 +352,19 @@ def test_our_own_tables_are_what_plain_sql_says(path: Path) -> None:
     look_at = "INSERT INTO hpo_test_looks (experiment, model, why, opened_at) VALUES (?, ?, '', '')"
     sql(path, look_at, UID, "b" * 64)
     finite = [value for value in values if value is not None]
-    assert look(path, reader.array_bytes) == {UID: 120 * 4200}
-    assert look(path, reader.networks) == {UID: {3: "a" * 64, 4: "b" * 64}}
-    assert look(path, reader.looked_at) == {UID: {"b" * 64}}
-    assert look(path, reader.extremes) == {1: (min(finite), max(finite))}
+    assert look(path, our_experiments.array_bytes) == {UID: 120 * 4200}
+    assert look(path, our_experiments.networks) == {UID: {3: "a" * 64, 4: "b" * 64}}
+    assert look(path, our_experiments.looked_at) == {UID: {"b" * 64}}
+    assert look(path, optuna_studies.extremes) == {1: (min(finite), max(finite))}
     sql(path, "DELETE FROM trial_user_attributes WHERE key = 'train' AND trial_id > 10")
     first = [value for value in values[:10] if value is not None]
-    assert look(path, lambda each: reader.extremes(each, "train")) == {1: (min(first), max(first))}
-    assert look(path, lambda each: reader.document(each, UID, "settings")) == {"metric": "accuracy"}
-    assert look(path, lambda each: reader.document(each, "e" * 32, "settings")) is None
+    assert look(path, lambda each: optuna_studies.extremes(each, "train")) == {
+        1: (min(first), max(first))
+    }
+    assert look(path, lambda each: our_experiments.document(each, UID, "settings")) == {
+        "metric": "accuracy"
+    }
+    assert look(path, lambda each: our_experiments.document(each, "e" * 32, "settings")) is None
 
 
 def test_running_trials_that_an_owner_holds_are_not_unheld(path: Path) -> None:
@@ -378,7 +373,7 @@ def test_running_trials_that_an_owner_holds_are_not_unheld(path: Path) -> None:
     sql(path, "INSERT INTO hpo_owners VALUES ('o', ?, 'host', 'place', 1, '', 0)", UID)
     (trial_id,) = sql(path, "SELECT trial_id FROM trials WHERE number = 2")[0]
     sql(path, "INSERT INTO hpo_claims VALUES (?, 2, 'o', ?)", UID, trial_id)
-    assert look(path, lambda each: reader.unheld(each, 1, UID)) == [1, 4]
+    assert look(path, lambda each: optuna_trials.unheld(each, 1, UID)) == [1, 4]
 
 
 def test_an_attribute_of_our_name_that_another_program_wrote(path: Path) -> None:
@@ -390,9 +385,9 @@ def test_an_attribute_of_our_name_that_another_program_wrote(path: Path) -> None
 
 def test_a_damaged_file_is_told_from_a_sound_one(path: Path) -> None:
     fill(path, 300)
-    assert look(path, reader.damage) == []
+    assert look(path, condition.damage) == []
     sql(path, "DELETE FROM trials WHERE number = 17")
-    (line,) = look(path, reader.damage)[:1]
+    (line,) = look(path, condition.damage)[:1]
     assert line.startswith("foreign keys: ")
     (root,) = sql(path, "SELECT rootpage FROM sqlite_master WHERE name = 'trial_params'")[0]
     (size,) = sql(path, "PRAGMA page_size")[0]
@@ -400,7 +395,7 @@ def test_a_damaged_file_is_told_from_a_sound_one(path: Path) -> None:
         file.seek((root - 1) * size)
         file.write(b"\xff" * 64)
     try:
-        found = look(path, reader.damage)
+        found = look(path, condition.damage)
     except StorageError as error:
         found = [str(error)]
     assert any("integrity check" in each or "corrupt" in each for each in found)

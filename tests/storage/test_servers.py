@@ -8,7 +8,8 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,12 @@ from hpo.search import evaluation
 from storage import catalogue, engine, history, leases, slots
 from storage.artifacts import ArtifactFolder
 from storage.errors import StorageError
-from storage.records import ExperimentRecord, Result, Slot
+from storage.records import Result, Slot
 from storage.trials import RoundStorage
-from tests.running import Hpo
+from tests.running import Hpo, stock_optuna_at
 from tests.storage import databases
 from tests.storage.databases import SERVERS, Database, fresh_database, login, require
+from tests.storage.making import bare
 
 on_servers = pytest.mark.parametrize("database", SERVERS, indirect=True)
 on_bare_servers = pytest.mark.parametrize("bare_database", SERVERS, indirect=True)
@@ -47,17 +49,10 @@ def rounds(database: Database) -> Iterator[RoundStorage]:
     opened.close()
 
 
-@contextmanager
-def stock(database: Database) -> Iterator[RDBStorage]:
+def stock(database: Database) -> AbstractContextManager[RDBStorage]:
     """The database as Optuna alone opens it."""
     driver = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
-    url = database.at(drivername=driver[database.kind]).url
-    storage = RDBStorage(url, skip_compatibility_check=True)  # which is slow
-    try:
-        yield storage
-    finally:
-        storage.remove_session()
-        storage.engine.dispose()
+    return stock_optuna_at(database.at(drivername=driver[database.kind]).url)
 
 
 # The servers of these tests
@@ -159,21 +154,20 @@ def test_tables_on_mysql_are_those_of_optuna_but_for_parts_of_seconds(
     assert found["trials"].count("datetime(6)") == 2
 
 
-def test_a_round_of_thousands_of_trials(database: Database, rounds: RoundStorage) -> None:
+def test_a_round_of_thousands_of_trials(database: Database, rounds: RoundStorage, uid: str) -> None:
     size = 3000
     space = {name: FloatDistribution(0.0, 1.0) for name in ("a", "b")}
     points = [Slot(n, {"a": n / size, "b": 0.5}) for n in range(size)]
     results = [Result(n, n / size, {1: 0.5}, {"train": 1.0}) for n in range(size)]
     study_id = rounds.create_new_study([optuna.study.StudyDirection.MAXIMIZE], "study")
-    enter_experiment(rounds)
     owner = leases.this_process()
 
     def work(connection: sa.Connection) -> None:
         assert slots.create(connection, study_id, points, space)
-        assert leases.claim(connection, study_id, UID, owner, size) == points
-        ids = leases.held(connection, UID, owner)
+        assert leases.claim(connection, study_id, uid, owner, size) == points
+        ids = leases.held(connection, uid, owner)
         slots.finish(connection, ids, results)
-        leases.drop(connection, UID, owner, range(size))
+        leases.drop(connection, uid, owner, range(size))
 
     rounds.write(work)
     found = rounds.read(lambda connection: history.trials(connection, study_id))
@@ -184,41 +178,24 @@ def test_a_round_of_thousands_of_trials(database: Database, rounds: RoundStorage
     assert database.count("hpo_claims") == 0
 
 
-UID = "0" * 32
-
-
-def enter_experiment(rounds: RoundStorage, **fields: Any) -> ExperimentRecord:
-    made: dict[str, Any] = {
-        "created_at": "2000-01-01T00:00:00+00:00",
-        "source": "data",
-        "fingerprint": {},
-        "settings": {},
-        "preparation": {},
-        "versions": {},
-        "trials_per_round": 1,
-    }
-    record = ExperimentRecord(UID, **(made | fields))
-    rounds.write(lambda connection: catalogue.save_experiment(connection, record))
-    return record
-
-
 def test_long_values_are_stored_whole(rounds: RoundStorage) -> None:
     """MySQL's plain types end at 65,535 bytes."""
     long = {"text": "🎉" * 50_000, "numbers": list(range(20_000))}
     assert len(json.dumps(long["numbers"])) > 65_535
-    record = enter_experiment(
-        rounds, source="s" * 70_000, fingerprint=long, settings=long, preparation=long,
+    record = replace(
+        bare("0" * 32), source="s" * 70_000, fingerprint=long, settings=long, preparation=long,
         versions=long, artifacts="a" * 70_000, split=bytes(range(256)) * 1000,
     )  # fmt: skip
-    assert rounds.read(lambda each: catalogue.load_experiment(each, UID)) == record
+    rounds.write(lambda each: catalogue.save_experiment(each, record))
+    assert rounds.read(lambda each: catalogue.load_experiment(each, record.uid)) == record
     curves = np.linspace(0, 1, 60_000, dtype=np.float32).reshape(2, -1)
     prediction = np.linspace(0, 1, 60_000, dtype=np.float32).reshape(-1, 3)
     result = Result(0, 0.5, {}, {}, ("x" * 40_000, "y" * 40_000), curves, prediction)
-    rounds.write(lambda each: catalogue.save_arrays(each, UID, [result]))
-    stored = rounds.read(lambda each: catalogue.load_curves(each, UID, 0))
+    rounds.write(lambda each: catalogue.save_arrays(each, record.uid, [result]))
+    stored = rounds.read(lambda each: catalogue.load_curves(each, record.uid, 0))
     assert list(stored) == list(result.curve_names)
     assert np.array_equal(list(stored.values()), curves)
-    predictions = rounds.read(lambda each: catalogue.load_predictions(each, UID, [0]))
+    predictions = rounds.read(lambda each: catalogue.load_predictions(each, record.uid, [0]))
     assert np.array_equal(predictions[0], prediction)
 
 

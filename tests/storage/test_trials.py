@@ -29,10 +29,11 @@ from optuna.trial import FrozenTrial
 
 from storage import catalogue, history, leases, revisions, slots
 from storage.errors import StorageError, StudyGoneError
-from storage.records import ExperimentRecord, Owner, Result, Slot, TrialRecord
+from storage.records import Owner, Result, Slot, TrialRecord
 from storage.trials import RoundStorage
 from tests.storage.conftest import Stock
 from tests.storage.looking import sql
+from tests.storage.making import bare
 
 SPACE: dict[str, BaseDistribution] = {
     "rate": FloatDistribution(1e-5, 1e-1, log=True),
@@ -75,8 +76,7 @@ def on_study(rounds: RoundStorage, study_id: int) -> Iterator[tuple[sa.Connectio
     uid = f"{study_id:032x}"
     with rounds.transaction() as connection:
         if catalogue.load_experiment(connection, uid) is None:
-            record = ExperimentRecord(uid, "", "", {}, {}, {}, {}, 1)
-            catalogue.save_experiment(connection, record)
+            catalogue.save_experiment(connection, bare(uid))
         slots.lock_study(connection, study_id, "any")
         yield connection, uid
 

@@ -1,0 +1,79 @@
+"""What our tables say of all experiments, also tables of an older schema."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from storage import schema
+from storage.condition import tables
+
+
+class Made(NamedTuple):
+    """When and from what an experiment was made, and where its networks are, as in its record."""
+
+    uid: str
+    created_at: str
+    source: str
+    artifacts: str | None
+
+
+def made(connection: Connection) -> dict[str, Made]:
+    """Uid -> how it came about, of every experiment of ours; also of an older schema."""
+    table = schema.experiments
+    if table.name not in tables(connection):
+        return {}
+    columns = {each["name"] for each in sa.inspect(connection).get_columns(table.name)}
+    where = table.c.artifacts if "artifacts" in columns else sa.null()
+    query = sa.select(table.c.uid, table.c.created_at, table.c.source, where.label("artifacts"))
+    return {
+        row.uid: Made(row.uid, row.created_at, row.source, row.artifacts)
+        for row in connection.execute(query.order_by(table.c.created_at))
+    }
+
+
+def document(connection: Connection, uid: str, name: str) -> Any:
+    """One of the JSON documents of an experiment, ``settings`` say; None if it is not there."""
+    table = schema.experiments
+    if table.name not in tables(connection):
+        return None
+    text = connection.execute(sa.select(table.c[name]).where(table.c.uid == uid)).scalar()
+    return None if text is None else json.loads(text)
+
+
+def array_bytes(connection: Connection) -> dict[str, int]:
+    """Uid of an experiment -> bytes of its curves and predictions."""
+    # SQLite's length reads no blob, the others' octet_length none either.
+    length = sa.func.length if connection.dialect.name == "sqlite" else sa.func.octet_length
+    found: dict[str, int] = {}
+    for table in (schema.curves, schema.predictions):
+        if table.name in tables(connection):
+            size = sa.func.sum(length(table.c.data))
+            query = sa.select(table.c.experiment, size).group_by(table.c.experiment)
+            for uid, n_bytes in connection.execute(query):
+                found[uid] = found.get(uid, 0) + int(n_bytes)
+    return found
+
+
+def networks(connection: Connection) -> dict[str, dict[int, str]]:
+    """Uid of an experiment -> number of a trial -> digest of its network, if it is kept."""
+    table = schema.artifacts
+    found: dict[str, dict[int, str]] = {}
+    if table.name in tables(connection):
+        query = sa.select(table.c.experiment, table.c.number, table.c.digest)
+        for uid, number, digest in connection.execute(query.order_by(table.c.number)):
+            found.setdefault(uid, {})[number] = digest
+    return found
+
+
+def looked_at(connection: Connection) -> dict[str, frozenset[str]]:
+    """Uid of an experiment -> digests of the models that were tried on its test rows."""
+    table = schema.test_looks
+    found: dict[str, frozenset[str]] = {}
+    if table.name in tables(connection):
+        for uid, model in connection.execute(sa.select(table.c.experiment, table.c.model)):
+            found[uid] = found.get(uid, frozenset()) | {model}
+    return found
