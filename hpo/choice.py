@@ -89,7 +89,8 @@ class Chooser:
     def _folds(self) -> Folds | None:
         problem = self.prepared.problem
         n_rows = len(problem.training) + len(problem.validation)
-        if n_rows > MOST_FOLDED_ROWS or self.repeats < 2:
+        least = max(2, problem.metric.least_rows)
+        if n_rows > MOST_FOLDED_ROWS or self.repeats < 2 or n_rows < least * self.repeats:
             return None
         classes = pooled_target(problem) if problem.target.task == "classification" else None
         return folds(n_rows, classes, self.seed, self.repeats)

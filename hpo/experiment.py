@@ -152,7 +152,7 @@ class Experiment:
         if selection is None:
             digest, network = self.store.network(trial.number)
         else:
-            digest, network = selection.digest, self.store.model(selection.digest)
+            digest, network = selection.digest, self.store.model(trial.number, selection.digest)
         metric = self.prepared.problem.metric
         return ledger.look(
             self.store.write,

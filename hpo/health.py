@@ -237,19 +237,19 @@ def _networks(source: reader.Reader, books: Books, also: str | None, health: Hea
                 "unknown": len(unknown),
             }
         )
-    lost: dict[tuple[str, int], dict[str, Any]] = {}
+    lost: dict[tuple[str, str], dict[str, Any]] = {}
     for uid, study in books.studies.items():
         recorded = where_of(books.experiments[uid], source.place)
         places = [recorded] if also is None else [recorded, located(also)]
         if any(where not in opened for where in places):
             continue  # it may be there
-        for number, digest in books.networks.get(uid, {}).items():
+        for digest, number in books.networks.get(uid, {}).items():
             there = [opened[where] for where in places if digest in stored[where]]
             if (problem := _problem(there, digest)) is not None:
-                lost[uid, number] = {"study": study, "trial": number, "problem": problem}
+                lost[uid, digest] = {"study": study, "trial": number, "problem": problem}
     # A search may have removed one meanwhile that fell out of the best.
     still = source.read(our_experiments.networks) if lost else {}
-    health.lost = [each for (uid, number), each in lost.items() if number in still.get(uid, ())]
+    health.lost = [each for (uid, digest), each in lost.items() if digest in still.get(uid, ())]
 
 
 def _problem(there: list[Artifacts], digest: str) -> str | None:

@@ -77,7 +77,7 @@ def look_over(source: Reader, also: str | None = None) -> Holding:
         for study in optuna_studies.studies(connection, EXPERIMENT_ATTRIBUTE):
             made = experiments.get(study.experiment or "")
             where = made and where_of(made, place)
-            digests = networks.get(made.uid, {}).values() if made else ()
+            digests = list(networks.get(made.uid, {})) if made else []
             least, most = bests[made is not None].get(study.study_id, (None, None))
             n_bytes = None
             if made is not None:
@@ -110,14 +110,14 @@ class Books:
     """What the tables say of experiments, by their uid, and of the files that belong to them.
 
     ``studies`` are the names of those whose study is there; ``searched`` are those that a living
-    search has joined; ``networks`` maps trials to digests, ``looks`` are the digests of models that
+    search has joined; ``networks`` maps digests to trials, ``looks`` are the digests of models that
     were tried on test rows.
     """
 
     experiments: Mapping[str, Made]
     studies: Mapping[str, str]
     searched: frozenset[str]
-    networks: Mapping[str, Mapping[int, str]]
+    networks: Mapping[str, Mapping[str, int]]
     looks: Mapping[str, frozenset[str]]
 
     @property
@@ -129,7 +129,7 @@ class Books:
         """The files that these experiments refer to."""
         found: set[str] = set()
         for uid in uids:
-            found.update(self.networks.get(uid, {}).values(), self.looks.get(uid, ()))
+            found.update(self.networks.get(uid, {}), self.looks.get(uid, ()))
         return found
 
     def places(self, place: Place, also: str | None) -> dict[str, list[str]]:

@@ -189,19 +189,19 @@ class StudyStore:
         if digest is None:
             return self._train_again(number)
         try:
-            return digest, Network.from_bytes(*self.artifacts.load(digest))
-        except (ArtifactError, DamagedModelError) as error:
+            return digest, self.model(number, digest)
+        except ArtifactError:
             # Another search that found better ones may have removed it meanwhile.
             if self._digest(number) is None:
                 return self._train_again(number)
-            raise ArtifactError(f"trial {number}: {error}") from error
+            raise
 
-    def model(self, digest: str) -> Network:
-        """A stored model; raises ``ArtifactError`` if it is missing or damaged."""
+    def model(self, number: int, digest: str) -> Network:
+        """A stored model of a trial; raises ``ArtifactError`` if it is missing or damaged."""
         try:
             return Network.from_bytes(*self.artifacts.load(digest))
-        except DamagedModelError as error:
-            raise ArtifactError(str(error)) from error
+        except (ArtifactError, DamagedModelError) as error:
+            raise ArtifactError(f"trial {number}: {error}") from error
 
     def _digest(self, number: int) -> str | None:
         """That of the trial's network, if it is kept."""

@@ -58,14 +58,17 @@ def array_bytes(connection: Connection) -> dict[str, int]:
     return found
 
 
-def networks(connection: Connection) -> dict[str, dict[int, str]]:
-    """Uid of an experiment -> number of a trial -> digest of its network, if it is kept."""
-    table = schema.artifacts
-    found: dict[str, dict[int, str]] = {}
-    if table.name in tables(connection):
-        query = sa.select(table.c.experiment, table.c.number, table.c.digest)
-        for uid, number, digest in connection.execute(query.order_by(table.c.number)):
-            found.setdefault(uid, {})[number] = digest
+def networks(connection: Connection) -> dict[str, dict[str, int]]:
+    """Uid of an experiment -> digest of a model -> number of its trial.
+
+    They are the networks of trials that are kept, and the winners that were trained again.
+    """
+    found: dict[str, dict[str, int]] = {}
+    for table in (schema.artifacts, schema.selections):
+        if table.name in tables(connection):
+            query = sa.select(table.c.experiment, table.c.number, table.c.digest)
+            for uid, number, digest in connection.execute(query.order_by(table.c.number)):
+                found.setdefault(uid, {})[digest] = number
     return found
 
 

@@ -97,12 +97,24 @@ def test_normalised_networks_of_any_activation_come_back(
     network: Network, prepared: Prepared, batch_norm: BatchNorm
 ) -> None:
     shape = dataclasses.replace(network.architecture, activation="gelu", batch_norm=batch_norm)
-    params = np.random.default_rng(0).random(shape.n_params, np.float32)
+    params = np.random.default_rng(0).random((1, shape.n_params), np.float32)
     other = dataclasses.replace(network, architecture=shape, params=params)
     again = Network.from_bytes(*other.to_bytes())
     assert again.architecture == shape
     table = prepared.sealed.dataset.features
     assert again.predict(table).tobytes() == other.predict(table).tobytes()
+
+
+def test_several_networks_predict_their_mean(network: Network, prepared: Prepared) -> None:
+    table = prepared.sealed.dataset.features
+    rng = np.random.default_rng(0)
+    params = network.params + rng.normal(0, 0.3, (3, network.params.shape[1])).astype(np.float32)
+    several = dataclasses.replace(network, params=params)
+    alone = [dataclasses.replace(network, params=each[None]).predict(table) for each in params]
+    np.testing.assert_allclose(several.predict(table), np.mean(alone, axis=0), rtol=1e-4, atol=1e-5)
+    again = Network.from_bytes(*several.to_bytes())
+    assert again.params.shape == params.shape
+    assert again.predict(table).tobytes() == several.predict(table).tobytes()
 
 
 def test_damaged_documents_are_refused(network: Network) -> None:
@@ -167,7 +179,12 @@ def test_an_output_more_than_the_target_has_is_refused(network: Network) -> None
 
 def test_other_arrays_are_refused(network: Network) -> None:
     size = network.params.size
-    for wrong in (np.zeros(size - 1, np.float32), np.zeros(size), np.zeros((1, size), np.float32)):
+    for wrong in (
+        np.zeros(size - 1, np.float32),
+        np.zeros(size),
+        np.zeros((2, size - 1), np.float32),
+        np.zeros((1, 1, size), np.float32),
+    ):
         file = io.BytesIO()
         np.savez(file, params=wrong)
         with pytest.raises(DamagedModelError, match="do not fit"):

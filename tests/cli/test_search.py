@@ -50,7 +50,13 @@ def test_the_document_has_what_the_interface_promises(hpo: Hpo) -> None:
     best = document["best"]
     assert best.keys() >= {"trial", "validation", "train", "expected", "expected_se", "params"}
     assert best["params"].keys() == {"learning_rate", "weight_decay"}
-    assert 0 <= best["expected"] <= best["validation"] <= 1
+    assert 0 <= best["expected"] <= 1
+    assert 0 < best["expected_se"] < 0.1
+    assert document["selection"]["repeats"] == document["selection"]["folds"] == 5
+    candidates = document["selection"]["candidates"]
+    assert len(candidates) == 6
+    assert best["trial"] in {each["trial"] for each in candidates}
+    assert all(len(each["values"]) == 5 for each in candidates)
     assert document["test"]["evaluations"] == 1
     assert 0 < document["test"]["score"] <= 1
     assert document["stopped"] is None
@@ -74,7 +80,7 @@ def test_optuna_reads_the_study(hpo: Hpo, tmp_path: Path) -> None:
             np.array([trial.value, *trial.intermediate_values.values()], float)
         ).all()
         assert trial.datetime_complete is not None
-    assert best == document["best"]["trial"]
+    assert best in {each["trial"] for each in document["selection"]["candidates"]}
     assert metrics == ["accuracy"]
 
 
@@ -215,7 +221,8 @@ def test_workers_are_no_setting(hpo: Hpo, tmp_path: Path) -> None:
         (["--epochs", 7], "epochs 6 (stored) / 7 (asked for)"),
         (["--seed", 1], "seed 0 (stored) / 1 (asked for)"),
         (["--metric", "neg_log_loss"], "metric accuracy (stored) / neg_log_loss (asked for)"),
-        (["--patience", 0], "patience 10 (stored) / none (asked for)"),
+        (["--patience", 9], "patience none (stored) / 9 (asked for)"),
+        (["--schedule", "step"], "schedule cosine (stored) / step (asked for)"),
         (["--batch-size", 16], "batch_size automatic (stored) / 16 (asked for)"),
         (["--rounds", 4], "rounds 3 (stored) / 4 (asked for)"),
         (["--space", "learning_rate=1e-4..1e-2:log"], "learning_rate=1e-05..0.1:log"),
@@ -570,13 +577,14 @@ def test_some_trials_failing_is_told_and_stored(hpo: Hpo, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("harm", ["missing", "truncated", "changed", "link"])
+@pytest.mark.parametrize(("repeats", "table"), [(2, "hpo_selections"), (0, "hpo_artifacts")])
 def test_a_damaged_network_of_the_winner_is_refused_with_6(
-    hpo: Hpo, tmp_path: Path, harm: str
+    hpo: Hpo, tmp_path: Path, harm: str, repeats: int, table: str
 ) -> None:
-    best = search(hpo, "--keep-sealed")["best"]
+    best = search(hpo, "--keep-sealed", "--repeats", repeats)["best"]
     assert isinstance(best, dict)
     with closing(sqlite3.connect(tmp_path / "hpo.db")) as connection:
-        query = "SELECT digest FROM hpo_artifacts WHERE number = ?"
+        query = f"SELECT digest FROM {table} WHERE number = ?"
         (digest,) = connection.execute(query, (best["trial"],)).fetchone()
     path = tmp_path / "hpo.artifacts" / f"{digest}.npz"
     content = path.read_bytes()
@@ -588,7 +596,7 @@ def test_a_damaged_network_of_the_winner_is_refused_with_6(
     elif harm == "link":
         (tmp_path / "elsewhere").write_bytes(content)
         path.symlink_to(tmp_path / "elsewhere")
-    ran = hpo("search", "iris", *QUICK)
+    ran = hpo("search", "iris", *QUICK, "--repeats", repeats)
     assert ran.code == 6
     assert f"trial {best['trial']}: {path}" in ran.err
     assert ran.err.splitlines()[-1].startswith("hpo: ")
@@ -610,8 +618,9 @@ def test_only_as_many_networks_are_kept_as_asked_for_the_best(hpo: Hpo, tmp_path
     with closing(sqlite3.connect(tmp_path / "hpo.db")) as connection:
         kept = dict(connection.execute("SELECT number, digest FROM hpo_artifacts"))
     assert sorted(kept) == sorted(ranked[:3])
+        (winner,) = connection.execute("SELECT digest FROM hpo_selections").fetchone()
     files = {path.stem for path in (tmp_path / "hpo.artifacts").glob("*.npz")}
-    assert files == set(kept.values())
+    assert files == {*kept.values(), winner}
 
 
 def test_how_many_networks_are_kept_is_no_setting(hpo: Hpo, tmp_path: Path) -> None:

@@ -32,6 +32,12 @@ from tests.storage.looking import schema, sql
 VERSIONS = sorted(path.parent.name for path in FOLDER.glob(f"*/{DATABASE}"))
 
 
+def defaults_of(version: str) -> tuple[str, ...]:
+    """The options that an older version had without being asked."""
+    older = ("--patience", "10", "--schedule", "constant", "--repeats", "0")
+    return older if version < "0003" else ()
+
+
 @pytest.fixture(params=VERSIONS)
 def version(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -60,8 +66,7 @@ def numbered(values: dict[str, Any]) -> dict[int, Any]:
 def gone_on_with(path: Path, told: dict[str, Any], study: str) -> Iterator[Experiment]:
     """The study, by its stored settings."""
     stored = json.loads(told[study]["experiment"]["settings"])
-    stored |= {name: tuple(stored[name]) for name in ("numeric", "hidden")}
-    data, settings = load(STUDIES[study][0]), Settings(**stored)
+    data, settings = load(STUDIES[study][0]), Settings.from_json(stored)
     with joined(data, settings, study=study, url=f"sqlite:///{path}", trials=6) as experiment:
         yield experiment
 
@@ -188,7 +193,11 @@ def test_networks_say_what_they_said(path: Path, told: dict[str, Any], study: st
 
 
 def test_the_same_command_again_trains_nothing_and_looks_no_more(
-    hpo: Hpo, path: Path, told: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    hpo: Hpo,
+    path: Path,
+    told: dict[str, Any],
+    version: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def forbidden(*_: object) -> None:
         raise AssertionError("trained again, or looked at the test rows again")
@@ -196,21 +205,25 @@ def test_the_same_command_again_trains_nothing_and_looks_no_more(
     monkeypatch.setattr("hpo.search.evaluation.train_slots", forbidden)
     monkeypatch.setattr("hpo.study_store.train_slots", forbidden)
     monkeypatch.setattr("hpo.preparation.SealedRows.score", forbidden)
-    document = hpo("search", *STUDIES["golden"], "--study", "golden", "--json").document
+    command = ("search", *STUDIES["golden"], *defaults_of(version), "--study", "golden", "--json")
+    document = hpo(*command).document
     ((_, why, score),) = told["golden"]["looks"]
     assert document["test"] == {"score": score, "evaluations": 1}
     assert f"(trial {document['best']['trial']})" in why
-    assert hpo("search", *STUDIES["wild"], "--study", "wild").code == 0
+    wild = (*STUDIES["wild"], *defaults_of(version), "--study", "wild")
+    assert hpo("search", *wild).code == 0
     assert {
         study: each["trials"] for study, each in json.loads(json.dumps(held(path))).items()
     } == {study: each["trials"] for study, each in told.items()}
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_a_search_goes_on_from_it(hpo: Hpo, path: Path, told: dict[str, Any], study: str) -> None:
+def test_a_search_goes_on_from_it(
+    hpo: Hpo, path: Path, told: dict[str, Any], study: str, version: str
+) -> None:
     before = stored_trials(path, study)
-    command = ("search", *STUDIES[study], "--study", study, "--trials", 9, "--json")
-    document = hpo(*command).document
+    command = ("search", *STUDIES[study], *defaults_of(version), "--study", study)
+    document = hpo(*command, "--trials", 9, "--json").document
     after = stored_trials(path, study)
     assert {number: after[number] for number in before} == before
     assert list(after) == list(range(9))
@@ -231,7 +244,7 @@ def test_a_search_goes_on_from_it(hpo: Hpo, path: Path, told: dict[str, Any], st
 
 
 def test_what_an_older_search_was_training_when_it_died_is_trained_again(
-    hpo: Hpo, path: Path
+    hpo: Hpo, path: Path, version: str
 ) -> None:
     """Nobody held it: there was one search of a study at a time."""
     before = stored_trials(path, "golden")
@@ -243,7 +256,8 @@ def test_what_an_older_search_was_training_when_it_died_is_trained_again(
     for table in ("hpo_curves", "hpo_predictions", "hpo_artifacts"):
         sql(path, f"DELETE FROM {table} WHERE {of_them}")
     sql(path, f"UPDATE trials SET state = 'RUNNING' WHERE trial_id IN ({running})")
-    document = hpo("search", *STUDIES["golden"], "--study", "golden", "--json").document
+    command = ("search", *STUDIES["golden"], *defaults_of(version), "--study", "golden", "--json")
+    document = hpo(*command).document
     assert document["trials"] == {"complete": 6, "pruned": 0, "failed": 0}
     after = stored_trials(path, "golden")
     for number in (4, 5):

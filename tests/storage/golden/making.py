@@ -51,6 +51,7 @@ def _study(connection: sqlite3.Connection, study_id: int) -> dict[str, Any]:
     def ours(table: str, order: str = "number") -> list[sqlite3.Row]:
         return rows(f"SELECT * FROM {table} WHERE experiment = ? ORDER BY {order}", uid)
 
+    has_them = bool(rows("SELECT 1 FROM sqlite_master WHERE name = 'hpo_selections'"))
     (experiment,) = rows("SELECT * FROM hpo_experiments WHERE uid = ?", uid)
     trials = rows("SELECT * FROM trials WHERE study_id = ? ORDER BY number", study_id)
     return {
@@ -74,10 +75,17 @@ def _study(connection: sqlite3.Connection, study_id: int) -> dict[str, Any]:
             for row in ours("hpo_predictions")
         },
         "artifacts": {row["number"]: row["digest"] for row in ours("hpo_artifacts")},
+        **({"selections": selections(ours("hpo_selections", "trials"))} if has_them else {}),
         "looks": [
             [row["model"], row["why"], row["score"]] for row in ours("hpo_test_looks", "look")
         ],
     }
+
+
+def selections(rows: list[sqlite3.Row]) -> list[list[Any]]:
+    """Which trial won, with which model, and how it was chosen."""
+    names = ("trials", "repeats", "number", "digest")
+    return [[*(row[name] for name in names), json.loads(row["record"])] for row in rows]
 
 
 def _trial(connection: sqlite3.Connection, trial: sqlite3.Row) -> dict[str, Any]:
