@@ -617,8 +617,8 @@ def test_only_as_many_networks_are_kept_as_asked_for_the_best(hpo: Hpo, tmp_path
     ranked = sorted(trials, key=lambda number: (-trials[number]["values"][0][1], number))
     with closing(sqlite3.connect(tmp_path / "hpo.db")) as connection:
         kept = dict(connection.execute("SELECT number, digest FROM hpo_artifacts"))
-    assert sorted(kept) == sorted(ranked[:3])
         (winner,) = connection.execute("SELECT digest FROM hpo_selections").fetchone()
+    assert sorted(kept) == sorted(ranked[:3])
     files = {path.stem for path in (tmp_path / "hpo.artifacts").glob("*.npz")}
     assert files == {*kept.values(), winner}
 
