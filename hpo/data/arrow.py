@@ -190,6 +190,9 @@ def _texts(column: Any, what: str) -> _Texts:
     """Return the texts of a column; numbers as the user would write them."""
     import pyarrow as pa  # noqa: PLC0415
 
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        # Python knows no nanoseconds.
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     kind = column.type.value_type

@@ -167,6 +167,15 @@ def test_the_same_as_the_csv_of_the_same_frame(columns: dict[str, list[Any]]) ->
     assert fingerprint(straight) == fingerprint(packed)
 
 
+def test_dates_where_the_data_have_texts() -> None:
+    """As a CSV file writes them, so that a test file may be Parquet."""
+    stamp = pa.array([1_553_372_469_000_000_001, None], pa.timestamp("ns"))
+    name = write(day=[date(2019, 3, 23), None], at=stamp, cost=[Decimal("1.50"), None])
+    table = load_features(name, numeric=[], text=["day", "at", "cost"])
+    assert table.vocabularies == (("2019-03-23",), ("2019-03-23 20:21:09",), ("1.50",))
+    assert table.codes.tolist() == [[0, 0, 0], [-1, -1, -1]]
+
+
 def test_pieces_are_put_together() -> None:
     with parquet.ParquetWriter(
         "t.parquet", pa.schema([("x", pa.dictionary(pa.int32(), pa.string())), ("y", pa.int64())])
