@@ -237,11 +237,10 @@ def _record(
     return ExperimentRecord(
         uid=uuid.uuid4().hex,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        # A path may hold bytes that are no text.
-        source=dataset.source.encode("utf-8", "backslashreplace").decode(),
+        source=_storable(dataset.source),
         fingerprint=fingerprint(dataset),
         settings=settings.to_json(),
-        preparation=_preparation(prepared, settings),
+        preparation=_preparation(dataset, prepared, settings),
         versions=_versions(),
         trials_per_round=-(-trials // settings.rounds),
         artifacts=located(joining.artifacts) if joining.artifacts else shared,
@@ -271,18 +270,26 @@ def _refuse_differences(
     record: ExperimentRecord, study: str, dataset: Dataset, settings: Settings
 ) -> None:
     now = fingerprint(dataset)
+    difference = describe_difference(record.settings, settings.to_json())
     if now["sha256"] != record.fingerprint["sha256"]:
         change = describe_change(record.fingerprint, now)
+        # Another column to predict makes other data of the same file, so both are said.
+        also = f", and with other settings: {difference}" if difference else ""
         raise UsageError(
-            f"study {study!r} was made with other data ({change}): restore {record.source}, "
-            "or use another --study"
+            f"study {study!r} was made with other data ({change}){also}: restore "
+            f"{_sources(record)}, or use another --study"
         )
-    difference = describe_difference(record.settings, settings.to_json())
     if difference:
         raise UsageError(
             f"study {study!r} was made with other settings: {difference}; "
             "repeat the stored ones, or use another --study"
         )
+
+
+def _sources(record: ExperimentRecord) -> str:
+    """The files that a study was made of."""
+    test_file = record.preparation["split"].get("test_file")  # older versions know of none
+    return record.source if test_file is None else f"{record.source} and {test_file}"
 
 
 def _as_it_was_split(
@@ -303,7 +310,12 @@ def _as_it_was_split(
     return prepare(dataset, settings, Split.from_bytes(record.split))
 
 
-def _preparation(prepared: Prepared, settings: Settings) -> dict[str, Any]:
+def _storable(path: str) -> str:
+    """A path as text: it may hold bytes that are none."""
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
+def _preparation(dataset: Dataset, prepared: Prepared, settings: Settings) -> dict[str, Any]:
     return {
         "split": {
             "seed": settings.seed,
@@ -311,6 +323,7 @@ def _preparation(prepared: Prepared, settings: Settings) -> dict[str, Any]:
             "validation_size": settings.validation_size,
             "rows": prepared.rows,
             "sha256": prepared.split.digest(),
+            "test_file": None if dataset.test is None else _storable(dataset.test.source),
         },
         "encoding": prepared.encoding.to_json(),
         "target": prepared.problem.target.to_json(),

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from hpo.data.encoding import Encoding
 from hpo.data.errors import DataError
 from hpo.data.metrics import Metric, find_metric
-from hpo.data.splitting import Split, split_rows
+from hpo.data.parts import describe_parts, draw_parts
+from hpo.data.splitting import Split
 from hpo.data.table import Dataset
 from hpo.data.target_encoding import TargetEncoding
+from hpo.data.wording import listed, shown
 from hpo.errors import UsageError
 from hpo.nn.architecture import Architecture, Head
 from hpo.nn.members import Rows, TrainingSettings
@@ -27,7 +29,10 @@ from hpo.settings import Settings, batch_size_for
 
 @dataclass(frozen=True)
 class SealedRows:
-    """The test rows. Nothing here reads them but ``score``, which the ledger calls."""
+    """The test rows: some of the data set's, or all of one that came in a file of its own.
+
+    Nothing here reads their features but ``score``, which the ledger calls.
+    """
 
     dataset: Dataset
     rows: NDArray[np.int64]
@@ -88,17 +93,14 @@ def prepare(dataset: Dataset, settings: Settings, kept: Split | None = None) -> 
     """
     classification = settings.task == "classification"
     metric = find_metric(settings.metric, settings.task)
-    split, rare = split_rows(
-        dataset.features.n_rows,
-        dataset.target.values if classification else None,
-        test_size=settings.test_size,
-        validation_size=settings.validation_size,
-        seed=settings.seed,
-    )
+    sizes = {"test_size": settings.test_size, "validation_size": settings.validation_size}
+    split, rare = draw_parts(dataset, classification=classification, seed=settings.seed, **sizes)
     split = kept or split
-    _check_parts(split, metric)
+    sealed = _sealed(dataset, split)
+    _check_parts(split, sealed, metric)
     encoding = Encoding.fit(dataset.features, split.train)
     target = TargetEncoding.fit(dataset.target, split.train, settings.task)
+    _check_test_classes(dataset, target)
     architecture = Architecture(
         n_inputs=encoding.n_outputs,
         hidden=settings.hidden,
@@ -115,8 +117,9 @@ def prepare(dataset: Dataset, settings: Settings, kept: Split | None = None) -> 
         validation_target=units(target, dataset, split.validation),
         seed=settings.seed,
     )
-    warnings = (*dataset.warnings, *_class_warnings(dataset, split, rare, classification))
-    return Prepared(encoding, problem, SealedRows(dataset, split.test), split, warnings)
+    told = (*describe_parts(dataset, split, **sizes), *rare)
+    unseen = _unseen_classes(dataset, split) if classification else []
+    return Prepared(encoding, problem, sealed, split, (*dataset.warnings, *told, *unseen))
 
 
 def machine_memory() -> int:
@@ -142,8 +145,28 @@ def refuse_giants(prepared: Prepared, space: SearchSpace) -> None:
         )
 
 
-def _check_parts(split: Split, metric: Metric) -> None:
-    for name, rows in (("validation", split.validation), ("test", split.test)):
+def _sealed(dataset: Dataset, split: Split) -> SealedRows:
+    if dataset.test is None:
+        return SealedRows(dataset, split.test)
+    return SealedRows(dataset.test, np.arange(dataset.test.features.n_rows))
+
+
+def _check_test_classes(dataset: Dataset, target: TargetEncoding) -> None:
+    """Refuse a test file with a class that the data lack, before hours are spent on training."""
+    if dataset.test is None or target.task == "regression":
+        return
+    label = dataset.test.target.label
+    found = [label(value) for value in np.unique(dataset.test.target.values)]
+    unknown = [each for each in found if each not in set(target.classes)]
+    if unknown:
+        raise DataError(
+            f"{dataset.test.source}: target {shown(target.name)} has classes that the data lack: "
+            f"{listed(unknown)}; delete their rows, or add some to the data"
+        )
+
+
+def _check_parts(split: Split, sealed: SealedRows, metric: Metric) -> None:
+    for name, rows in (("validation", split.validation), ("test", sealed)):
         if len(rows) < metric.least_rows:
             raise DataError(
                 f"the {name} part would have {len(rows)} row, and {metric.name} needs at least "
@@ -176,19 +199,11 @@ def _rows(
     return Rows(X, (encoded,))
 
 
-def _class_warnings(
-    dataset: Dataset, split: Split, rare: tuple[float, ...], classification: bool
-) -> list[str]:
-    if not classification:
-        return []
+def _unseen_classes(dataset: Dataset, split: Split) -> list[str]:
     label = dataset.target.label
     present = set(np.unique(dataset.target.values[split.train]).tolist())
     unseen = [value for value in np.unique(dataset.target.values).tolist() if value not in present]
-    lines = []
-    if rare:
-        names = ", ".join(label(value) for value in rare)
-        lines.append(f"classes with fewer than 3 rows are kept but not stratified: {names}")
-    if unseen:
-        names = ", ".join(label(value) for value in unseen)
-        lines.append(f"classes without a training row, which cannot be learnt: {names}")
-    return lines
+    if not unseen:
+        return []
+    names = ", ".join(label(value) for value in unseen)
+    return [f"classes without a training row, which cannot be learnt: {names}"]

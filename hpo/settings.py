@@ -45,6 +45,8 @@ class Settings:
     rounds: int = DEFAULT_ROUNDS
     test_size: float = 0.2
     validation_size: float = 0.2
+    group: str | None = None
+    time: str | None = None
     hidden: tuple[int, ...] = DEFAULT_HIDDEN
     optimizer: str = "adam"
     epochs: int = DEFAULT_EPOCHS

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hpo import settings as defaults
+from hpo.cli.data_options import data_options, load_data, sizes
 from hpo.cli.printing import emit
 from hpo.errors import UsageError
 
@@ -31,13 +32,7 @@ def _sizes(_context: click.Context, _option: click.Parameter, text: str) -> tupl
 
 
 @click.command(short_help="Tune networks on a data set, and test the winner once.")
-@click.argument("data", default="digits")
-@click.option(
-    "--target", metavar="COL", help="Column to predict: a name, or a number without a header."
-)
-@click.option("--no-header", is_flag=True, help="The table has no header line.")
-@click.option("--numeric", multiple=True, metavar="COL", help="A column that must hold numbers.")
-@click.option("--labels", metavar="FILE", help="Labels of an IDX image file, if not beside it.")
+@data_options
 @click.option(
     "--task",
     type=click.Choice(["classification", "regression"]),
@@ -76,22 +71,6 @@ def _sizes(_context: click.Context, _option: click.Parameter, text: str) -> tupl
     default=0,
     show_default=True,
     help="Of the split, the points and the networks.",
-)
-@click.option(
-    "--test-size",
-    type=float,
-    default=0.2,
-    show_default=True,
-    metavar="F",
-    help="Share of all rows kept sealed for the test.",
-)
-@click.option(
-    "--validation-size",
-    type=float,
-    default=0.2,
-    show_default=True,
-    metavar="F",
-    help="Share of the others that scores the trials.",
 )
 @click.option(
     "--hidden",
@@ -198,9 +177,10 @@ def search(
       hpo search penguins.csv --target species
       hpo search train-images-idx3-ubyte.gz --trials 40
 
-    DATA is a CSV or TSV file with --target, an NPZ file with arrays X and y, an IDX image file with
-    its labels beside it, or a set that scikit-learn ships: digits, breast_cancer, wine, iris,
-    diabetes. The same command again goes on where it stopped.
+    DATA is a CSV, TSV or Parquet file with --target, an NPZ file with arrays X and y, an IDX image
+    file with its labels beside it, a set of OpenML (openml:61, openml:credit-g), or one that
+    scikit-learn ships: digits, breast_cancer, wine, iris, diabetes. The same command again goes on
+    where it stopped.
     """
     started = time.perf_counter()
     deadline = math.inf if timeout is None else time.time() + timeout
@@ -215,7 +195,7 @@ def search(
     from hpo.summary import summarise
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would tell of each study it makes
-    dataset = _load(data, options)
+    dataset = load_data(data, options)
     settings = _settings(dataset, options)
     study = _study_name(options["study"] or dataset.name)
     if dry_run:
@@ -256,22 +236,6 @@ def _study_name(name: str) -> str:
     return name
 
 
-def _load(data: str, options: Mapping[str, Any]) -> Dataset:
-    from hpo.data.errors import OptionError
-    from hpo.data.loading import load
-
-    try:
-        return load(
-            data,
-            target=options["target"],
-            header=not options["no_header"],
-            labels=options["labels"],
-            numeric=options["numeric"],
-        )
-    except OptionError as error:
-        raise UsageError(str(error)) from error
-
-
 def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
     """The settings with what the data decide filled in."""
     from hpo.data.metrics import default_metric, find_metric
@@ -290,12 +254,7 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
-    for name in ("test_size", "validation_size"):
-        if not 0 < options[name] < 1:
-            flag = f"--{name.replace('_', '-')}"
-            raise UsageError(f"{flag} {options[name]:g}: it must lie between 0 and 1, as 0.2 does")
-    given = ("seed", "rounds", "test_size", "validation_size", "hidden", "optimizer", "epochs",
-             "schedule")  # fmt: skip
+    given = ("seed", "rounds", "group", "time", "hidden", "optimizer", "epochs", "schedule")
     return defaults.Settings(
         target=options["target"],
         header=not options["no_header"],
@@ -307,6 +266,7 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
         patience=options["patience"] or None,
         # One cycle rises by itself, and a constant rate is constant.
         warmup=0.0 if options["schedule"] in {"constant", "one_cycle"} else defaults.DEFAULT_WARMUP,
+        **sizes(options),
         **{name: options[name] for name in given},
     )
 

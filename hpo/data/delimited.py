@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hpo.data.header import find_columns, find_target
+from hpo.data.header import check_no_others, find_columns, find_target
+from hpo.data.loaded import Loaded
 from hpo.data.sheet import check_numbers, convert, survey
 from hpo.data.table import Table, Target
 from hpo.data.targets import check_target
@@ -16,16 +17,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from hpo.data.loaded import Place
     from hpo.data.sheet import Columns, Sheet
 
 
 def load_delimited(
-    path: Path, source: str, *, target: str | None, header: bool, numeric: Sequence[str]
-) -> tuple[Table, Target, tuple[str, ...]]:
-    """Return features, target and warnings.
+    path: Path,
+    source: str,
+    *,
+    target: str | None,
+    header: bool,
+    numeric: Sequence[str],
+    aside: str | None = None,
+) -> Loaded:
+    """Return what a file holds.
 
     A column is numbers if all its cells are, or are missing; else each distinct text is a
-    category, unless the column is named in `numeric`.
+    category, unless the column is named in `numeric`. Nothing is said of a mixture in the column
+    `aside`, which will be no feature.
 
     Raises
     ------
@@ -42,17 +51,31 @@ def load_delimited(
     numbers = [i for i in order if not is_text[i]]
     columns = _converted(sheet, numbers, texts)
     label = _target(sheet, columns, at)
-    check_target(label, source, lambda row: f"line {columns.lines[row]}")
+    place = _places(columns)
+    check_target(label, source, place)
     features = _table(sheet, columns, _without(numbers, at), _without(texts, at))
-    return features, label, tuple(_mixed(sheet, sorted(texts)))
+    told = [i for i in sorted(texts) if sheet.names[i] != aside]
+    return Loaded(features, label, place, tuple(_mixed(sheet, told)))
 
 
 def load_columns(
-    path: Path, source: str, *, numeric: Sequence[str], text: Sequence[str], header: bool
-) -> Table:
+    path: Path,
+    source: str,
+    *,
+    numeric: Sequence[str],
+    text: Sequence[str],
+    header: bool,
+    exact: bool = False,
+) -> tuple[Table, Place]:
     """Return the named columns, in the order given, read as what the caller says that they are.
 
-    Other columns of the file are passed over.
+    Parameters
+    ----------
+    exact : whether other columns of the file are an error; else they are passed over
+
+    Returns
+    -------
+    The columns, and what says on which line a row stands.
 
     Raises
     ------
@@ -62,13 +85,21 @@ def load_columns(
     sheet = survey(path, source, header=header)
     numbers = find_columns(numeric, sheet.names, source)
     texts = find_columns(text, sheet.names, source)
-    return _table(sheet, _converted(sheet, numbers, texts), numbers, texts)
+    if exact:
+        check_no_others(sheet.names, [*numeric, *text], source)
+    columns = _converted(sheet, numbers, texts)
+    return _table(sheet, columns, numbers, texts), _places(columns)
 
 
 def _converted(sheet: Sheet, numbers: list[int], texts: list[int]) -> Columns:
     for column in numbers:
         check_numbers(sheet, column)
     return convert(sheet, numbers, texts)
+
+
+def _places(columns: Columns) -> Place:
+    lines = columns.lines  # and not the cells, which would be held as long
+    return lambda row: f"line {lines[row]}"
 
 
 def _without(columns: Iterable[int], at: int) -> list[int]:

@@ -38,12 +38,15 @@ def column_names(first_row: Sequence[str], *, header: bool, source: str) -> tupl
     return names
 
 
-def find_target(target: str | None, names: Sequence[str], *, header: bool, source: str) -> int:
+def find_target(
+    target: str | None, names: Sequence[str], *, header: bool | None, source: str
+) -> int:
     """Return the position of the target column.
 
     Parameters
     ----------
     target : its name, or in a file without a header also its position; -1 is the last
+    header : whether the file has a header; None if files of its kind have no such thing
 
     Raises
     ------
@@ -57,7 +60,7 @@ def find_target(target: str | None, names: Sequence[str], *, header: bool, sourc
             f"{source}: say which column to predict, with --target; the columns are: "
             f"{listed(names)}{_hints(names, header=header)}"
         )
-    position = _position(target, names, header=header)
+    position = find_position(target, names, header=header)
     if position is None:
         raise DataError(
             f"{source}: there is no column {shown(target)}; the columns are: {listed(names)}"
@@ -80,16 +83,29 @@ def find_columns(wanted: Sequence[str], names: Sequence[str], source: str) -> li
     return [position[name] for name in wanted]
 
 
-def _position(target: str, names: Sequence[str], *, header: bool) -> int | None:
-    if target in names:
-        return names.index(target)
+def check_no_others(names: Sequence[str], known: Sequence[str], source: str) -> None:
+    """Raise DataError when there are columns that are not known."""
+    others = [name for name in names if name not in set(known)]
+    if others:
+        raise DataError(f"{source} has columns that the data lack: {listed(others)}; delete them")
+
+
+def find_position(name: str, names: Sequence[str], *, header: bool | None) -> int | None:
+    """Return the position of a column that the user names; None when there is none.
+
+    In a file without a header it may be a position too, and -1 is the last.
+    """
+    if name in names:
+        return names.index(name)
     try:
-        return None if header else range(len(names))[int(target)]
+        return range(len(names))[int(name)] if header is False else None
     except (ValueError, IndexError):
         return None
 
 
-def _hints(names: Sequence[str], *, header: bool) -> str:
+def _hints(names: Sequence[str], *, header: bool | None) -> str:
+    if header is None:
+        return ""
     if len(names) == 1 and (";" in names[0] or "\t" in names[0]):
         return "; the cells seem to be separated by semicolons or tabs: save the file with commas"
     return (

@@ -15,6 +15,7 @@ import numpy as np
 
 from hpo.data.errors import DataError
 from hpo.data.files import beginning, find_file
+from hpo.data.loaded import Loaded, row_place
 from hpo.data.matrices import pixel_names
 from hpo.data.table import Table, Target
 from hpo.data.targets import check_target
@@ -25,12 +26,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hpo.data.targets import Check
+
 _IMAGES, _LABELS = 0x0803, 0x0801
 _MOST_BYTES = 2**32
 
 
-def load_idx(path: Path, source: str, labels: str | None) -> tuple[Table, Target]:
+def load_idx(path: Path, source: str, labels: str | None, *, check: Check = check_target) -> Loaded:
     """Return images and labels; the label file is found beside the images unless given.
+
+    `check` is what the labels must pass.
 
     Raises
     ------
@@ -46,8 +51,8 @@ def load_idx(path: Path, source: str, labels: str | None) -> tuple[Table, Target
             "labels; they are not a pair"
         )
     target = Target("label", values.astype(np.float64), None)
-    check_target(target, str(label_path), lambda row: f"row {row} (the first is 0)")
-    return images, target
+    check(target, str(label_path), row_place)
+    return Loaded(images, target)
 
 
 def load_images(path: Path, source: str) -> Table:

@@ -10,6 +10,7 @@ import numpy as np
 from hpo.data.arrays import read_npz
 from hpo.data.cells import MISSING
 from hpo.data.errors import DataError, OptionError
+from hpo.data.loaded import Loaded, row_place
 from hpo.data.table import Table, Target
 from hpo.data.targets import check_target
 from hpo.data.wording import counted, did_you_mean, listed, shown
@@ -20,17 +21,21 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hpo.data.targets import Check
+
     Arrays = Mapping[str, NDArray[Any]]
 
 _PAIRS = (("X", "y"), ("x", "y"), ("data", "target"))
 
 
-def load_matrices(path: Path, source: str, target: str | None) -> tuple[Table, Target]:
+def load_matrices(
+    path: Path, source: str, target: str | None, *, check: Check = check_target
+) -> Loaded:
     """Return features and target.
 
     They are the arrays `X` and `y` (or `x` and `y`, `data` and `target`), or the array named by
     `target` and the only other one. Features are (rows, columns), or (rows, height, width) or
-    (rows, height, width, channels) for images.
+    (rows, height, width, channels) for images. `check` is what the target must pass.
 
     Raises
     ------
@@ -46,8 +51,8 @@ def load_matrices(path: Path, source: str, target: str | None) -> tuple[Table, T
             f"{source}: {shown(features_name)} has {counted(features.n_rows, 'row')} and "
             f"{shown(target_name)} has {len(label.values):,}; they must be as many"
         )
-    check_target(label, source, lambda row: f"row {row} (the first is 0)")
-    return features, label
+    check(label, source, row_place)
+    return Loaded(features, label)
 
 
 def load_matrix(path: Path, source: str) -> Table:

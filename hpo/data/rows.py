@@ -34,9 +34,8 @@ def read_rows(path: Path, source: str) -> Iterator[Row]:
     DataError
         A line is not UTF-8, holds NUL, is too long, or its quotes do not match.
     """
-    delimiter = "\t" if path.suffix.lower() in {".tsv", ".tab"} else ","
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(_lines(file, source), delimiter=delimiter, strict=True)
+        reader = csv.reader(_lines(file, source), delimiter=delimiter(path), strict=True)
         while True:
             line = reader.line_num + 1
             try:
@@ -49,8 +48,17 @@ def read_rows(path: Path, source: str) -> Iterator[Row]:
                 yield line, cells
 
 
-def read_blocks(rows: Iterator[Row], width: int, source: str) -> Iterator[Block]:
+def delimiter(path: Path) -> str:
+    """Return what separates the cells of a file, by its name: a tab or a comma."""
+    return "\t" if path.suffix.lower() in {".tsv", ".tab"} else ","
+
+
+def read_blocks(
+    rows: Iterator[Row], width: int, source: str, *, separator: str = "comma"
+) -> Iterator[Block]:
     """Yield the lines of many rows, and their cells column by column.
+
+    `separator` is what the user calls that which stands between cells.
 
     Raises
     ------
@@ -64,7 +72,7 @@ def read_blocks(rows: Iterator[Row], width: int, source: str) -> Iterator[Block]
         if len(cells) != width:
             raise DataError(
                 f"{source}, line {line}: {counted(len(cells), 'cell')}, but the first row has "
-                f"{width:,}; look for a comma too many or too few"
+                f"{width:,}; look for a {separator} too many or too few"
             )
         lines.append(line)
         block.append(cells)

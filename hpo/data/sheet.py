@@ -16,7 +16,7 @@ import numpy as np
 from hpo.data.cells import MISSING, Cell, ColumnScan, numbers_of
 from hpo.data.errors import DataError
 from hpo.data.header import column_names
-from hpo.data.rows import read_blocks, read_rows
+from hpo.data.rows import delimiter, read_blocks, read_rows
 from hpo.data.wording import shown
 
 if TYPE_CHECKING:
@@ -163,4 +163,6 @@ class _Coder:
 
 def _blocks(path: Path, source: str, width: int, *, header: bool) -> Iterator[Block]:
     rows = read_rows(path, source)
-    return read_blocks(islice(rows, 1, None) if header else rows, width, source)
+    separator = "tab" if delimiter(path) == "\t" else "comma"
+    body = islice(rows, 1, None) if header else rows
+    return read_blocks(body, width, source, separator=separator)

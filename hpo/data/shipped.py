@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from hpo.data.loaded import Loaded
 from hpo.data.matrices import pixel_names, text_target
 from hpo.data.table import Table, Target
 
@@ -13,13 +14,13 @@ SHIPPED = ("digits", "breast_cancer", "wine", "iris", "diabetes")
 """The names of the sets."""
 
 
-def load_shipped(name: str) -> tuple[Table, Target]:
+def load_shipped(name: str) -> Loaded:
     """Return features and target of a set in SHIPPED; classes are texts, but for the digits."""
     from sklearn import datasets  # noqa: PLC0415  # it takes a second
 
     options = {"scaled": False} if name == "diabetes" else {}
     bunch: Any = getattr(datasets, f"load_{name}")(**options)
-    return _features(name, bunch), _target(name, bunch)
+    return Loaded(_features(name, bunch), _target(name, bunch))
 
 
 def _features(name: str, bunch: Any) -> Table:

@@ -22,7 +22,10 @@ _FEWEST_TRAINING_ROWS = 2
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Row indices of the three parts, each sorted; together every row once."""
+    """Row indices of the three parts, each sorted; together every row once.
+
+    ``test`` is empty when the test rows have a file of their own.
+    """
 
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
@@ -56,7 +59,7 @@ def split_rows(
     n_rows: int,
     classes: NDArray[Any] | None,
     *,
-    test_size: float = 0.2,
+    test_size: float | None = 0.2,
     validation_size: float = 0.2,
     seed: int = 0,
 ) -> tuple[Split, tuple[float, ...]]:
@@ -67,7 +70,7 @@ def split_rows(
     n_rows : how many rows there are
     classes : (n_rows,) numbers, the class of each row, to keep the classes' shares; None to draw
         from all rows alike
-    test_size : the part of all rows that is for the test, rounded up to whole rows
+    test_size : the part of all rows that is for the test, rounded up to whole rows; None for none
     validation_size : the part of the other rows that is for validation, rounded up
     seed : of the drawing
 
@@ -81,12 +84,7 @@ def split_rows(
     DataError
         A size is not between 0 and 1, or fewer than 2 training rows would remain.
     """
-    _check_size("test_size", test_size)
-    _check_size("validation_size", validation_size)
-    n_test = math.ceil(test_size * n_rows)
-    n_validation = math.ceil(validation_size * (n_rows - n_test))
-    _check_rows(n_rows, n_test, n_validation)
-
+    n_test, n_validation = wanted_rows(n_rows, test_size, validation_size)
     strata, rare = _strata(np.zeros(n_rows) if classes is None else classes)
     rng = np.random.default_rng(seed)
     order = rng.permutation(n_rows)
@@ -128,6 +126,37 @@ def _largest_remainders(
     lots = rng.permutation(len(counts))
     shares[lots[np.argsort(-remainders[lots], kind="stable")[:missing]]] += 1
     return shares
+
+
+def wanted_rows(n_rows: int, test_size: float | None, validation_size: float) -> tuple[int, int]:
+    """Return how many rows the test and the validation part are to have; see `split_rows`.
+
+    Raises
+    ------
+    DataError
+        A size is not between 0 and 1, or fewer than 2 training rows would remain.
+    """
+    _check_size("test_size", 0.5 if test_size is None else test_size)
+    _check_size("validation_size", validation_size)
+    n_test = 0 if test_size is None else rounded_up(test_size, n_rows)
+    n_validation = rounded_up(validation_size, n_rows - n_test)
+    _check_rows(n_rows, n_test, n_validation)
+    return n_test, n_validation
+
+
+def rounded_up(size: float, n_rows: int) -> int:
+    """Return how many of `n_rows` rows a part of this size is to have."""
+    return math.ceil(size * n_rows)
+
+
+def check_training(split: Split, what: str) -> None:
+    """Raise DataError when `what`, which stays together, leaves too little to train on."""
+    n_train = len(split.train)
+    if n_train < _FEWEST_TRAINING_ROWS:
+        raise DataError(
+            f"{what} stay together, which leaves {counted(n_train, 'row')} to train on, and at "
+            f"least {_FEWEST_TRAINING_ROWS} are needed; give more rows or smaller sizes"
+        )
 
 
 def _check_size(name: str, size: float) -> None:

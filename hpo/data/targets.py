@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from hpo.data.table import Target
 
+    Check = Callable[[Target, str, Callable[[int], str]], None]
+
 _LARGEST = 1e150  # the square of an error must be finite
 
 
@@ -22,6 +24,18 @@ def check_target(target: Target, source: str, place: Callable[[int], str]) -> No
 
     `place` says where a row stands, such as `line 17`.
     """
+    check_cells(target, source, place)
+    values = target.values
+    if values.min() == values.max():
+        only = shown(target.label(values[0]))[1:-1]
+        raise DataError(
+            f"{source}: target {shown(target.name)} has only one value ({only}): nothing to learn; "
+            "choose another"
+        )
+
+
+def check_cells(target: Target, source: str, place: Callable[[int], str]) -> None:
+    """Raise DataError unless every cell of the target has a value that can be scored."""
     values = target.values
     what = f"{source}: target {shown(target.name)}"
     missing = np.flatnonzero(np.isnan(values))
@@ -38,6 +52,3 @@ def check_target(target: Target, source: str, place: Callable[[int], str]) -> No
             f"{what} is {values[row]:g} in {place(row)}; numbers beyond ±{_LARGEST:g} cannot be "
             "squared: correct or rescale it"
         )
-    if values.min() == values.max():
-        only = shown(target.label(values[0]))[1:-1]
-        raise DataError(f"{what} has only one value ({only}): nothing to learn; choose another")

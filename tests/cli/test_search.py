@@ -281,7 +281,7 @@ def test_a_study_keeps_the_rows_that_it_began_with(
     def as_a_later_numpy(*arguments: Any, seed: int, **named: Any) -> Any:
         return split_rows(*arguments, seed=seed + 1000, **named)
 
-    monkeypatch.setattr("hpo.preparation.split_rows", as_a_later_numpy)
+    monkeypatch.setattr("hpo.data.parts.split_rows", as_a_later_numpy)
     later = search(hpo, "--storage", "sqlite:///later.db", "--trials", 20, data=data)
     assert {**later, "seconds": 0, "storage": ""} == {**here, "seconds": 0, "storage": ""}
     assert stored_trials(tmp_path / "later.db", data) == stored_trials(tmp_path / "here.db", data)
