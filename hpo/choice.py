@@ -14,16 +14,8 @@ from numpy.typing import NDArray
 from hpo.persistence import Network
 from hpo.preparation import Prepared
 from hpo.search.expectation import Expectation, expected_score, measured_score
-from hpo.search.repeats import (
-    FOLDS,
-    MOST_FOLDED_ROWS,
-    Folds,
-    Job,
-    Repeat,
-    folds,
-    pooled_target,
-    repeat,
-)
+from hpo.search.folds import Folds
+from hpo.search.repeats import Job, Repeat, pooled_target, repeat
 from hpo.search.selection import Candidate, best_candidate, complete_candidates
 from hpo.study_store import StudyStore
 from storage import catalogue
@@ -32,6 +24,9 @@ from storage.records import SelectionRecord, TrialRecord
 
 CANDIDATES = 6
 """How many of the best trials are trained again."""
+
+MOST_FOLDED_ROWS = 5000
+"""With more rows to train on and validate, the validation rows tell enough of a network."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,7 @@ class Chooser:
     store: StudyStore
     prepared: Prepared
     seed: int
-    repeats: int = FOLDS
+    repeats: int
 
     def stored(self, finished: int) -> SelectionRecord | None:
         """The winner that a search has chosen among as many finished trials."""
@@ -88,12 +83,9 @@ class Chooser:
 
     def _folds(self) -> Folds | None:
         problem = self.prepared.problem
-        n_rows = len(problem.training) + len(problem.validation)
-        least = max(2, problem.metric.least_rows)
-        if n_rows > MOST_FOLDED_ROWS or self.repeats < 2 or n_rows < least * self.repeats:
+        if len(problem.training) + len(problem.validation) > MOST_FOLDED_ROWS:
             return None
-        classes = pooled_target(problem) if problem.target.task == "classification" else None
-        return folds(n_rows, classes, self.seed, self.repeats)
+        return self.prepared.folds(self.repeats)
 
     def _epochs(self, trial: TrialRecord) -> int:
         """As many as its own network was trained for until it was best."""

@@ -14,6 +14,7 @@ from hpo.data.errors import DataError
 from hpo.data.metrics import Metric, find_metric
 from hpo.data.parts import describe_parts, draw_parts
 from hpo.data.splitting import Split
+from hpo.data.steering import SplitColumn
 from hpo.data.table import Dataset
 from hpo.data.target_encoding import TargetEncoding
 from hpo.data.wording import listed, shown
@@ -23,6 +24,8 @@ from hpo.nn.members import Rows, TrainingSettings
 from hpo.nn.schedules import Schedule
 from hpo.persistence import Network
 from hpo.search.evaluation import Problem, row_order
+from hpo.search.folds import Folds, deal_folds, deal_groups
+from hpo.search.repeats import pooled_target
 from hpo.search.space import SearchSpace
 from hpo.settings import Settings, batch_size_for
 
@@ -56,6 +59,27 @@ class Prepared:
     sealed: SealedRows
     split: Split
     warnings: tuple[str, ...]
+    steering: SplitColumn | None = None
+
+    def folds(self, n_folds: int) -> Folds | None:
+        """Folds of the training and the validation rows, the training rows first.
+
+        Classes are spread evenly, and the rows of a group stay together. None where they are too
+        few, and where time decides: later rows would be learnt from to predict earlier ones.
+        """
+        problem, seed = self.problem, self.problem.seed
+        n_rows = len(problem.training) + len(problem.validation)
+        least = max(2, problem.metric.least_rows)
+        if n_folds < 2 or n_rows < least * n_folds:
+            return None
+        target = pooled_target(problem)
+        classes = target if problem.target.task == "classification" else None
+        if self.steering is None:
+            return deal_folds(n_rows, classes, seed, n_folds)
+        if self.steering.kind == "time":
+            return None
+        rows = np.concatenate([self.split.train, self.split.validation])
+        return deal_groups(self.steering.keys[rows], classes, seed, n_folds)
 
     @property
     def rows(self) -> dict[str, int]:
@@ -119,7 +143,8 @@ def prepare(dataset: Dataset, settings: Settings, kept: Split | None = None) -> 
     )
     told = (*describe_parts(dataset, split, **sizes), *rare)
     unseen = _unseen_classes(dataset, split) if classification else []
-    return Prepared(encoding, problem, sealed, split, (*dataset.warnings, *told, *unseen))
+    warnings = (*dataset.warnings, *told, *unseen)
+    return Prepared(encoding, problem, sealed, split, warnings, dataset.steering)
 
 
 def machine_memory() -> int:

@@ -16,18 +16,10 @@ from hpo.nn.network import predict
 from hpo.nn.training import Curves, train
 from hpo.search import streams
 from hpo.search.evaluation import Problem, plain, stack_size
+from hpo.search.folds import Folds
 from hpo.search.narrowing import Point
 from hpo.search.processes import spread
 from hpo.search.recipe import Recipe
-
-FOLDS = 5
-"""How often each of the best is trained again; over folds, each is held out once."""
-
-MOST_FOLDED_ROWS = 5000
-"""With more rows to train on and validate, the validation rows tell enough of a network."""
-
-Folds = NDArray[np.int64]
-"""The fold of each row, (training and validation rows,), the training rows first."""
 
 
 class Job(NamedTuple):
@@ -56,17 +48,6 @@ class Repeat:
     train_value: float = math.nan
     prediction: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
     params: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
-
-
-def folds(n_rows: int, classes: NDArray[Any] | None, seed: int, n_folds: int = FOLDS) -> Folds:
-    """Deal rows out to folds of equal size, and each class alike; (rows,) from 0."""
-    rng = np.random.default_rng(np.random.SeedSequence((seed, streams.FOLDS)))
-    order = rng.permutation(n_rows)
-    if classes is not None:
-        order = order[np.argsort(classes[order], kind="stable")]
-    dealt = np.empty(n_rows, dtype=np.int64)
-    dealt[order] = np.arange(n_rows) % n_folds
-    return dealt
 
 
 def repeat(

@@ -14,7 +14,8 @@ from hpo.nn.network import predict
 from hpo.nn.schedules import Schedule
 from hpo.nn.training import train
 from hpo.search import streams
-from hpo.search.repeats import Job, Repeat, folds, pooled_target, repeat, train_jobs
+from hpo.search.folds import deal_folds, deal_groups
+from hpo.search.repeats import Job, Repeat, pooled_target, repeat, train_jobs
 from tests.search.test_evaluation import problem
 
 PARAMS = {"learning_rate": 1e-2, "weight_decay": 1e-3}
@@ -29,12 +30,28 @@ def by_key(found: list[Repeat]) -> dict[tuple[int, int], Repeat]:
 @given(st.integers(1, 80), st.integers(2, 6), st.integers(1, 4), st.integers(0, 3))
 def test_folds_are_even_in_every_class(rows: int, n_folds: int, n_classes: int, seed: int) -> None:
     classes = np.random.default_rng(seed).integers(0, n_classes, rows)
-    dealt = folds(rows, classes, seed, n_folds)
+    dealt = deal_folds(rows, classes, seed, n_folds)
     assert np.ptp(np.bincount(dealt, minlength=n_folds)) <= 1
     for each in range(n_classes):
         assert np.ptp(np.bincount(dealt[classes == each], minlength=n_folds)) <= 1
-    np.testing.assert_array_equal(dealt, folds(rows, classes, seed, n_folds))
-    assert np.ptp(np.bincount(folds(rows, None, seed, n_folds), minlength=n_folds)) <= 1
+    np.testing.assert_array_equal(dealt, deal_folds(rows, classes, seed, n_folds))
+    assert np.ptp(np.bincount(deal_folds(rows, None, seed, n_folds), minlength=n_folds)) <= 1
+
+
+@settings(max_examples=30)
+@given(st.integers(2, 12), st.integers(2, 4), st.integers(0, 5), st.booleans())
+def test_groups_stay_together(n_groups: int, n_folds: int, seed: int, classify: bool) -> None:
+    rng = np.random.default_rng(seed)
+    groups = np.concatenate([np.arange(n_groups), rng.integers(0, n_groups, 30)]).astype(float)
+    classes = rng.integers(0, 2, len(groups)) if classify else None
+    dealt = deal_groups(groups, classes, seed, n_folds)
+    if n_groups < n_folds:
+        assert dealt is None
+        return
+    assert dealt is not None
+    for group in np.unique(groups):
+        assert len(np.unique(dealt[groups == group])) == 1
+    np.testing.assert_array_equal(dealt, deal_groups(groups, classes, seed, n_folds))
 
 
 def test_a_repeat_is_the_network_of_its_rows_alone() -> None:
@@ -42,7 +59,7 @@ def test_a_repeat_is_the_network_of_its_rows_alone() -> None:
     task = problem("iris")
     plain = dataclasses.replace(task.settings, schedule=Schedule())
     task = dataclasses.replace(task, settings=plain)
-    dealt = folds(len(task.training) + len(task.validation), pooled_target(task), 0, 3)
+    dealt = deal_folds(len(task.training) + len(task.validation), pooled_target(task), 0, 3)
     found = by_key(train_jobs(task, dealt, JOBS))
     X = np.concatenate([task.training.X, task.validation.X])
     encoded = np.concatenate([task.training.targets[0], task.validation.targets[0]])
@@ -68,7 +85,7 @@ def test_a_repeat_is_the_network_of_its_rows_alone() -> None:
 
 def test_rows_that_are_held_out_have_no_influence() -> None:
     task = problem("iris")
-    dealt = folds(len(task.training) + len(task.validation), pooled_target(task), 0, 3)
+    dealt = deal_folds(len(task.training) + len(task.validation), pooled_target(task), 0, 3)
     changed = task.training.X.copy()
     changed[dealt[: len(changed)] == 1] += 100
     other = dataclasses.replace(task, training=Rows(changed, task.training.targets))
@@ -104,7 +121,7 @@ def test_each_trains_for_its_own_epochs() -> None:
 @pytest.mark.parametrize("n_workers", [1, 2])
 def test_workers_and_stacks_change_nothing(n_workers: int) -> None:
     task = problem("iris")
-    dealt = folds(len(task.training) + len(task.validation), pooled_target(task), 0, 3)
+    dealt = deal_folds(len(task.training) + len(task.validation), pooled_target(task), 0, 3)
     jobs = [*JOBS, Job(9, PARAMS | {"hidden": "5", "batch_size": 16}, 3, 2)]
     parts = list(repeat(task, dealt, jobs, n_workers, np.inf))
     found = by_key([each for part in parts for each in part])

@@ -1,0 +1,200 @@
+"""The winner: who is trained again, on which rows, what is stored, and what is promised."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hpo import choice
+from hpo.choice import CANDIDATES, Chooser
+from hpo.experiment import Experiment
+from hpo.persistence import Network
+from hpo.search import repeats
+from hpo.search.evaluation import Problem
+from hpo.search.folds import Folds
+from storage import catalogue
+from storage.artifacts import ArtifactFolder
+from storage.errors import ArtifactError
+from storage.records import SelectionRecord
+from tests.storage.looking import sql
+from tests.test_experiment import held
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Iterator[Experiment]:
+    with held(tmp_path, trials=8, epochs=3) as found:
+        list(found.search(8, 1))
+        yield found
+
+
+def chosen(experiment: Experiment, n_repeats: int = 3, n_workers: int = 1) -> SelectionRecord:
+    selection = experiment.choose(n_repeats, n_workers)
+    assert selection is not None
+    return selection
+
+
+def forbidden(*_: object) -> None:
+    raise AssertionError("trained again")
+
+
+def test_it_is_made_once(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = chosen(experiment)
+    with monkeypatch.context() as patched:
+        patched.setattr(repeats, "train_jobs", forbidden)
+        assert chosen(experiment) == first
+    # Another number of repeats is another choice, and so is one after more trials.
+    assert chosen(experiment, 2) != first
+    list(experiment.search(9, 1))
+    assert chosen(experiment).trials == 9
+
+
+def test_the_best_are_trained_again_and_nobody_else(experiment: Experiment) -> None:
+    selection = chosen(experiment)
+    ranked = [trial.number for trial in experiment.store.ranked()]
+    candidates = selection.record["candidates"]
+    assert {each["trial"] for each in candidates} == set(ranked[:CANDIDATES])
+    assert selection.number in ranked[:CANDIDATES]
+    values = [each["value"] for each in candidates]
+    assert values == sorted(values, reverse=True)
+    for each in candidates:
+        assert each["value"] == pytest.approx(np.mean(each["values"]))
+        error = np.std(each["values"], ddof=1) / np.sqrt(3)
+        assert each["standard_error"] == pytest.approx(error)
+
+
+def test_the_promise_is_the_score_on_rows_that_each_network_did_not_see(
+    experiment: Experiment,
+) -> None:
+    selection = chosen(experiment)
+    network = experiment.store.model(selection.number, selection.digest)
+    prepared, problem = experiment.prepared, experiment.prepared.problem
+    dealt = prepared.folds(3)
+    assert dealt is not None
+    assert network.params.shape == (3, problem.architecture.n_params)
+    rows = np.concatenate([prepared.split.train, prepared.split.validation])
+    dataset = prepared.sealed.dataset
+    right = []
+    for fold in range(3):
+        own = rows[dealt == fold]
+        alone = replace(network, params=network.params[fold : fold + 1])
+        said = alone.predict(dataset.features, own).argmax(axis=1)
+        right += (said == problem.target.transform(dataset.target, own)).tolist()
+    assert selection.record["expected"] == pytest.approx(np.mean(right))
+    # That of a share of right answers.
+    p, n = np.mean(right), len(right)
+    expected = np.sqrt(p * (1 - p) / n)
+    assert selection.record["expected_se"] == pytest.approx(expected, rel=0.2, abs=2e-3)
+
+
+def test_the_model_is_tested_and_not_the_trials_own_network(experiment: Experiment) -> None:
+    selection = chosen(experiment)
+    (trial,) = (each for each in experiment.store.trials() if each.number == selection.number)
+    look = experiment.test(trial, selection)
+    assert look.model == selection.digest
+    network = experiment.store.model(selection.number, selection.digest)
+    sealed, metric = experiment.prepared.sealed, experiment.prepared.problem.metric
+    assert look.score == sealed.score(network, metric)
+    assert experiment.test(trial, selection) == look
+    other = experiment.test(trial)
+    assert (other.order, other.model) == (2, experiment.store.network(trial.number)[0])
+
+
+def test_workers_change_nothing(experiment: Experiment) -> None:
+    first = chosen(experiment, n_workers=1)
+    sql(experiment.store.rounds.folder.parent / "hpo.db", "DELETE FROM hpo_selections")
+    assert chosen(experiment, n_workers=2) == first
+
+
+def test_of_two_searches_that_finish_at_once_the_first_is_right(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other may be on another kind of processor, and come to other last digits."""
+    enter = Chooser._enter
+    theirs: list[SelectionRecord] = []
+
+    def meanwhile(self: Chooser, network: Network, *rest: object) -> SelectionRecord | None:
+        if not theirs:
+            theirs.append(SelectionRecord(8, 3, 5, "0" * 64, {"expected": 0.5}))
+            self.store.write(
+                lambda connection: catalogue.save_selection(
+                    connection, self.store.uid, theirs[0], "now"
+                )
+            )
+        return enter(self, network, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Chooser, "_enter", meanwhile)
+    assert chosen(experiment) == theirs[0]
+    assert sql(
+        experiment.store.rounds.folder.parent / "hpo.db", "SELECT count(*) FROM hpo_selections"
+    ) == [(1,)]
+
+
+def test_nothing_is_stored_of_a_choice_that_the_deadline_cuts_off(experiment: Experiment) -> None:
+    assert experiment.choose(3, 1, deadline=time.time()) is None
+    path = experiment.store.rounds.folder.parent / "hpo.db"
+    assert sql(path, "SELECT count(*) FROM hpo_selections") == [(0,)]
+
+
+def test_without_repeats_and_without_trials_there_is_none(tmp_path: Path) -> None:
+    with held(tmp_path) as empty:
+        assert empty.choose(3, 1) is None
+        list(empty.search(4, 1))
+        assert empty.choose(0, 1) is None
+
+
+def test_where_no_repeat_succeeds_there_is_none(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_problem: object, _folds: object, jobs: list[repeats.Job]) -> list[repeats.Repeat]:
+        return [repeats.Repeat(job.number, job.repeat) for job in jobs]
+
+    monkeypatch.setattr(repeats, "train_jobs", failing)
+    assert experiment.choose(3, 1) is None
+
+
+def test_a_candidate_that_fails_once_is_none(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = repeats.train_jobs
+    best = experiment.store.ranked()[0].number
+
+    def once(
+        problem: Problem, given: Folds | None, jobs: list[repeats.Job]
+    ) -> list[repeats.Repeat]:
+        return [
+            repeats.Repeat(each.number, each.repeat)
+            if (each.number, each.repeat) == (best, 1)
+            else each
+            for each in train(problem, given, jobs)
+        ]
+
+    monkeypatch.setattr(repeats, "train_jobs", once)
+    numbers = [each["trial"] for each in chosen(experiment).record["candidates"]]
+    assert len(numbers) == CANDIDATES - 1
+    assert best not in numbers
+
+
+def test_many_rows_are_not_folded(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The validation rows score the means of the networks; none of these has seen them."""
+    n_rows = len(experiment.prepared.problem.training) + len(experiment.prepared.problem.validation)
+    monkeypatch.setattr(choice, "MOST_FOLDED_ROWS", n_rows)
+    assert chosen(experiment).record["folds"] == 3
+    monkeypatch.setattr(choice, "MOST_FOLDED_ROWS", n_rows - 1)
+    selection = chosen(experiment, 4)
+    assert selection.record["folds"] is None
+    assert selection.record["expected"] <= 1
+    network = experiment.store.model(selection.number, selection.digest)
+    assert len(network.params) == 4
+
+
+def test_a_model_that_is_gone_is_named_with_its_trial(experiment: Experiment) -> None:
+    selection = chosen(experiment)
+    folder = ArtifactFolder(experiment.store.rounds.folder)
+    folder.delete(selection.digest)
+    with pytest.raises(ArtifactError, match=rf"^trial {selection.number}: .* missing"):
+        experiment.store.model(selection.number, selection.digest)
