@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -31,6 +31,9 @@ SEED = "random_state"
 
 _FINISHED = (TrialState.COMPLETE, TrialState.FAIL)
 _PLAIN = (bool, int, float, str)
+
+_LONGEST_ERROR = 2000
+"""Characters of a fit's traceback that are kept, its end: MySQL bounds attributes to 65,535."""
 
 
 class StudyRecords:
@@ -98,13 +101,16 @@ class StudyRecords:
 
 @contextmanager
 def opened(storage: str | BaseStorage) -> Iterator[BaseStorage]:
-    """The storage at a URL, whose connection ends with the context, or the one that is given."""
-    found = optuna.storages.get_storage(storage)
+    """The storage at a URL, which the context closes at its end, or the one that is given."""
+    if not isinstance(storage, str):
+        yield storage
+        return
+    database = RDBStorage(storage)
     try:
-        yield found
+        yield database
     finally:
-        if isinstance(storage, str):
-            found.remove_session()
+        database.remove_session()
+        database.engine.dispose()
 
 
 def stored_seed(storage: BaseStorage, name: str) -> int | None:
@@ -157,4 +163,6 @@ def _plain(value: Any) -> Any:
     """A score, or scores by name, a number of seconds or an error, as JSON can hold it."""
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, str):
+        return value[-_LONGEST_ERROR:]
     return value.item() if isinstance(value, np.generic) else value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import Any
 
 import numpy as np
@@ -16,8 +18,9 @@ ALPHA = {"alpha": FloatDistribution(1e-6, 10, log=True)}
 
 def ridge(**params: Any) -> NarrowingSearchCV:
     """A search for the penalty of a linear model: three rounds of four."""
-    given: dict[str, Any] = {"n_trials": 12, "n_rounds": 3, "cv": 3, "random_state": 0}
-    return NarrowingSearchCV(Ridge(), ALPHA, **(given | params))
+    given: dict[str, Any] = {"estimator": Ridge(), "param_distributions": ALPHA}
+    given |= {"n_trials": 12, "n_rounds": 3, "cv": 3, "random_state": 0}
+    return NarrowingSearchCV(**(given | params))
 
 
 class Counted(Ridge):  # type: ignore[misc]
@@ -64,3 +67,15 @@ def assert_same_results(left: NarrowingSearchCV, right: NarrowingSearchCV) -> No
     assert left.rounds_ == right.rounds_
     assert left.best_index_ == right.best_index_
     assert left.best_params_ == right.best_params_
+
+
+class Dying(Ridge):  # type: ignore[misc]
+    """A linear model whose process is killed at the fit that the environment names."""
+
+    fits = 0
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        if Dying.fits == int(os.environ.get("DIES_AT", "-1")):
+            os.kill(os.getpid(), signal.SIGKILL)
+        Dying.fits += 1
+        return super().fit(X, y, sample_weight)
