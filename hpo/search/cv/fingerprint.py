@@ -56,6 +56,12 @@ def _(value: np.generic) -> str:
 
 
 @describe.register
+def _(value: np.ndarray) -> str:
+    # How an array lies in memory, and whether it is mapped from a file, is no matter.
+    return f"ndarray {value.shape} {_hash(np.asarray(value).ravel())}"
+
+
+@describe.register
 def _(value: BaseEstimator) -> str:
     return f"{describe(type(value))}({_items(value.get_params(deep=False))})"
 
@@ -99,11 +105,12 @@ def differences(stored: Mapping[str, str], given: Mapping[str, str]) -> str:
     Where both are plain numbers or words they are shown, the stored one first.
     """
     found = []
-    for name in given:
-        before, now = stored.get(name), given[name]
-        if before != now:
-            plain = before is not None and max(len(before), len(now)) <= _LONGEST // 4
-            found.append(f"{name} ({before}, not {now})" if plain else name)
+    for name in dict.fromkeys([*given, *stored]):
+        before, now = stored.get(name), given.get(name)
+        if before == now:
+            continue
+        plain = before and now and max(len(before), len(now)) <= _LONGEST // 4
+        found.append(f"{name} ({before}, not {now})" if plain else name)
     return " and ".join(filter(None, (", ".join(found[:-1]), *found[-1:])))
 
 

@@ -247,8 +247,7 @@ def test_metadata_are_routed_by_request() -> None:
         scorer = make_scorer(mean_squared_error, greater_is_better=False)
         scorer.set_score_request(sample_weight=True)
         given: dict[str, Any] = {"scoring": scorer, "cv": GroupKFold(3)}
-        params = {"n_trials": 12, "n_rounds": 3, "random_state": 0}
-        search = NarrowingSearchCV(estimator, ALPHA, **given, **params)
+        search = ridge(estimator=estimator, **given)
         search.fit(X, y, sample_weight=weights, groups=groups)
         grid = {"alpha": [each["alpha"] for each in search.cv_results_["params"]]}
         theirs = GridSearchCV(estimator, grid, **given)

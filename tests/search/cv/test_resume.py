@@ -314,7 +314,8 @@ def test_a_candidate_that_fails_is_kept_as_failed_and_not_fitted_again(place: Pl
         places = {"place": FloatDistribution(0, 1)}
         search = NarrowingSearchCV(Fragile(), places, n_trials=8, random_state=0, **params)
         with pytest.warns(FitFailedWarning), pytest.warns(UserWarning, match="non-finite"):
-            return search.fit(X, y)
+            search.fit(X, y)
+        return search
 
     first, second = fitted(storage=place()), fitted(storage=place())
     assert_same_results(first, second)
@@ -340,8 +341,9 @@ def test_several_scores_are_kept_by_name(place: Place) -> None:
 
 @pytest.mark.filterwarnings("ignore:Choices for a categorical distribution:UserWarning")
 def test_choices_may_be_what_a_database_cannot_hold(place: Place) -> None:
+    sizes: Any = (4,), (8, 8)
     kinds = {
-        "hidden_layer_sizes": CategoricalDistribution(((4,), (8, 8))),
+        "hidden_layer_sizes": CategoricalDistribution(sizes),
         "learning_rate": FloatDistribution(1e-4, 1e-1, log=True),
     }
     net = small(MLPClassifier)
