@@ -64,8 +64,11 @@ class RecordedSearchCV(BaseSearchCV):  # type: ignore[misc]
     def _score(self, trial: Trial) -> float:
         """The mean over the folds of the metric by which the ranges narrow."""
         scores = [fold["test_scores"] for fold in trial.folds]
-        if callable(self.scoring) and isinstance(scores[0], dict):
-            self._check_refit_for_multimetric(scores[0])
+        if callable(self.scoring):
+            # Only now it is known which metrics it has. A fold that failed has none by name.
+            for each in scores:
+                if isinstance(each, dict):
+                    self._check_refit_for_multimetric(each)
         return float(np.mean([self._of_metric(each) for each in scores]))
 
     def _of_metric(self, scores: Any) -> float:

@@ -94,6 +94,11 @@ def shortened(text: str) -> str:
     return f"{text[: _LONGEST // 2]}… {digest(text)}"
 
 
+def sealed(value: Any) -> str:
+    """Return a line that stands for the value and shows nothing of it but its type."""
+    return f"{type(value).__name__} {hashlib.sha256(describe(value).encode()).hexdigest()}"
+
+
 def digest(text: str) -> str:
     """Return twelve hexadecimal digits."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -29,6 +29,16 @@ It is the trial's number in the study too, unless two processes evaluated it at 
 SEED = "random_state"
 """The entry of the fingerprint that a search without a seed of its own takes over."""
 
+_COLUMNS = (
+    "fit_error",
+    "test_scores",
+    "train_scores",
+    "n_test_samples",
+    "fit_time",
+    "score_time",
+)
+"""What is kept of each fold: user attributes of a trial, each a list with an entry per fold."""
+
 _FINISHED = (TrialState.COMPLETE, TrialState.FAIL)
 _PLAIN = (bool, int, float, str)
 
@@ -72,13 +82,14 @@ class StudyRecords:
                 f"study {self.study.study_name!r}: trial {candidate.number} has other parameters "
                 "than this version of the search would try; take another study_name"
             )
-        columns = {name: trial.user_attrs[name] for name in trial.user_attrs if name != NUMBER}
+        columns = {name: trial.user_attrs[name] for name in _COLUMNS if name in trial.user_attrs}
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
     def add(self, trial: Trial, score: float) -> None:
         """Keep a trial, and its mean score: NaN if a fit failed."""
         params, distributions = self._stored(trial.params)
-        columns = {name: [_plain(fold[name]) for fold in trial.folds] for name in trial.folds[0]}
+        names = [name for name in _COLUMNS if name in trial.folds[0]]
+        columns = {name: [_plain(fold[name]) for fold in trial.folds] for name in names}
         failed = math.isnan(score)
         record = optuna.create_trial(
             state=TrialState.FAIL if failed else TrialState.COMPLETE,

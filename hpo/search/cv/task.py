@@ -18,7 +18,7 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import indexable
 from sklearn.utils.validation import _check_method_params
 
-from hpo.search.cv.fingerprint import Fingerprint, describe, digest, shortened
+from hpo.search.cv.fingerprint import Fingerprint, describe, digest, sealed, shortened
 from hpo.search.cv.rounds import Split
 
 _KINDS = (FloatDistribution, IntDistribution, CategoricalDistribution)
@@ -76,14 +76,24 @@ class Task:
             "scoring": search.scoring,
             "error_score": search.error_score,
             "return_train_score": search.return_train_score,
+            "metric to narrow by": self._metric(search),
+        }
+        rows = {
             "X": self.X,
             "y": self.y,
             "set of folds": self.splits,
             "set of fit parameters": [self.fit_params, self.score_params, self.split_params],
         }
-        if isinstance(search.refit, str):
-            parts["refit"] = search.refit
-        return {name: shortened(describe(part)) for name, part in parts.items()}
+        return {name: shortened(describe(part)) for name, part in parts.items()} | {
+            name: sealed(part) for name, part in rows.items()
+        }
+
+    def _metric(self, search: Any) -> str | None:
+        """The name of the metric by which the ranges narrow, as far as it is known beforehand."""
+        several = getattr(self.scorers, "_scorers", {})
+        if isinstance(search.refit, str) and (several or callable(search.scoring)):
+            return search.refit
+        return next(iter(several), None)
 
     @staticmethod
     def name(search: Any, fingerprint: Fingerprint) -> str:

@@ -22,7 +22,7 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from hpo.search.cv.fingerprint import describe, differences, shortened
+from hpo.search.cv.fingerprint import describe, differences, sealed, shortened
 
 PAIRS: list[tuple[Any, Any]] = [
     (1, 2),
@@ -83,6 +83,22 @@ def test_a_sparse_matrix_is_the_same_after_its_use() -> None:
     assert matrix.has_sorted_indices
     assert matrix.has_canonical_format
     assert describe(matrix) == before
+
+
+def test_a_frame_is_the_same_after_its_use() -> None:
+    frame = pd.DataFrame({"a": [0.0, 1.0, 3.0], "b": [1, 2, 4], "c": ["x", "y", "x"]})
+    before = describe(frame)
+    Ridge().fit(frame[["a", "b"]], frame["a"])
+    assert frame.iloc[:2]["c"].nunique() == 2
+    assert describe(frame) == before
+    assert describe(frame.copy()) == before
+
+
+def test_nothing_is_shown_of_the_rows() -> None:
+    text = sealed([["Ada", "1815-12-10"]])
+    assert "Ada" not in text
+    assert text != sealed([["Ada", "1815-12-11"]])
+    assert differences({"X": text}, {"X": sealed([])}) == "X"
 
 
 class Holder(BaseEstimator):  # type: ignore[misc]

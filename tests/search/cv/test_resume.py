@@ -217,8 +217,11 @@ def test_the_metric_that_narrows_belongs_to_a_study() -> None:
     storage = InMemoryStorage()
     both = ["r2", "neg_max_error"]
     begun(storage, scoring=both, refit="r2").fit(*diabetes())
-    with pytest.raises(ValueError, match="different refit"):
+    with pytest.raises(ValueError, match=r"different metric to narrow by \('r2', not 'neg_max_err"):
         begun(storage, scoring=both, refit="neg_max_error").fit(*diabetes())
+    # What is fitted at the end is another matter.
+    begun(storage, scoring=both, refit=False).fit(*diabetes())
+    begun(storage, scoring=both, refit=lambda _: 0).fit(*diabetes())
 
 
 def test_a_study_of_something_else_is_refused() -> None:
@@ -330,6 +333,28 @@ def test_a_candidate_that_fails_is_kept_as_failed_and_not_fitted_again(place: Pl
 
 def named_scores(estimator: Any, X: Any, y: Any) -> dict[str, float]:
     return {"r2": estimator.score(X, y), "size": float(np.abs(estimator.coef_).sum())}
+
+
+def test_an_error_that_ends_the_search_leaves_what_was_finished(place: Place) -> None:
+    X, y = np.zeros((9, 1)), np.zeros(9)
+    places = {"place": FloatDistribution(0, 1)}
+    given: dict[str, Any] = {"n_trials": 8, "random_state": 6, "error_score": "raise", "n_jobs": 2}
+    search = NarrowingSearchCV(Fragile(limit=0.2), places, storage=place(), **given)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="too low"):
+            search.fit(X, y)
+    study = optuna.load_study(study_name=search.study_name_, storage=place())
+    kept = [trial.params["place"] for trial in study.trials]
+    # Two rounds of two; the next candidate cannot be fitted.
+    assert len(kept) == 4
+    assert min(kept) >= 0.2
+
+
+def test_a_trial_of_another_program_does_no_harm() -> None:
+    storage = InMemoryStorage()
+    whole = begun(storage).fit(*diabetes())
+    storage.create_new_trial(0)
+    assert_same_results(begun(storage).fit(*diabetes()), whole)
 
 
 def test_several_scores_are_kept_by_name(place: Place) -> None:
