@@ -8,6 +8,7 @@ from hpo._version import __version__
 if TYPE_CHECKING:
     from hpo.estimators import MLPClassifier, MLPMultiTask, MLPRegressor
     from hpo.nn.gradients import gradient_check
+    from hpo.search.cv import NarrowingSearchCV
     from hpo.search.narrowing import NarrowingSampler
     from hpo.search.space import SearchSpace
 
@@ -16,6 +17,7 @@ __all__ = [
     "MLPMultiTask",
     "MLPRegressor",
     "NarrowingSampler",
+    "NarrowingSearchCV",
     "SearchSpace",
     "__version__",
     "gradient_check",
@@ -26,6 +28,7 @@ _HOMES = {
     "MLPMultiTask": "hpo.estimators",
     "MLPRegressor": "hpo.estimators",
     "NarrowingSampler": "hpo.search.narrowing",
+    "NarrowingSearchCV": "hpo.search.cv",
     "SearchSpace": "hpo.search.space",
     "gradient_check": "hpo.nn.gradients",
 }
