@@ -31,8 +31,9 @@ _OLDER = {"schedule": "constant", "warmup": 0.0}
 class Settings:
     """Everything that decides what the trials of a study are.
 
-    ``space`` as `SearchSpace.to_json` gives it. ``batch_size`` None is `batch_size_for` the number
-    of training rows; ``patience`` None trains every network for all ``epochs``.
+    ``space`` as `SearchSpace.to_json` gives it; ``group`` or ``time`` is the column by which rows
+    are split, and studies of older versions have neither. ``batch_size`` None is `batch_size_for`
+    the number of training rows; ``patience`` None trains every network for all ``epochs``.
     """
 
     target: str | None

@@ -29,12 +29,12 @@ _OPTIONS = (
     ),
     click.option("--labels", metavar="FILE", help="Labels of an IDX image file, if not beside it."),
     click.option(
-        "--group", metavar="COL", help="Rows alike in it are never split; it is no feature."
+        "--group", metavar="COL", help="Keep rows of one group, as a patient's, in one part."
     ),
     click.option(
         "--time",
         metavar="COL",
-        help="Validate and test on the latest rows by it; it is no feature.",
+        help="Train on the earliest rows, test on the latest.",
     ),
     click.option(
         "--test-size",

@@ -80,7 +80,7 @@ def _check_number(n_groups: int, n_parts: int) -> None:
     if n_groups < n_parts:
         raise DataError(
             f"{counted(n_groups, 'group')} cannot be split into {n_parts} parts, each of which "
-            "needs one; give more groups, or name another column with --group"
+            "needs one; give more groups, or name another column"
         )
 
 

@@ -72,6 +72,9 @@ def _arrays(path: Path, source: str, data: Dataset, target: str | None) -> Loade
     shapes = [_shape(data.features, one_more=data.steering is not None), _shape(loaded.features)]
     if shapes[0] != shapes[1]:
         raise DataError(f"{source} has rows of {shapes[1]}, and the data have rows of {shapes[0]}")
+    names = [name for name in loaded.features.columns if not _is_steering(name, data)]
+    if tuple(names) != data.features.columns:
+        raise DataError(f"{source} has no names of columns, and the data have; save it as CSV")
     if (loaded.target.vocabulary is None) != (data.target.vocabulary is None):
         kinds = [
             "numbers" if each.vocabulary is None else "texts"
@@ -79,6 +82,10 @@ def _arrays(path: Path, source: str, data: Dataset, target: str | None) -> Loade
         ]
         raise DataError(f"{source}: its target is {kinds[0]}, and that of the data is {kinds[1]}")
     return loaded
+
+
+def _is_steering(name: str, data: Dataset) -> bool:
+    return data.steering is not None and data.steering.column.name == name
 
 
 def _shape(features: Table, *, one_more: bool = False) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hpo.data.errors import DataError
 from hpo.data.group_splitting import split_groups
 from hpo.data.splitting import rounded_up, split_rows
 from hpo.data.time_splitting import split_times
 from hpo.data.wording import counted, shown
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from hpo.data.splitting import Split
     from hpo.data.steering import SplitColumn
     from hpo.data.table import Dataset
@@ -46,15 +49,7 @@ def draw_parts(
     share = test_size if dataset.test is None else None
     classes = dataset.target.values if classification else None
     steering = dataset.steering
-    if steering is not None and steering.kind == "time":
-        split = split_times(steering.keys, test_size=share, validation_size=validation_size)
-        return split, ()
-    if steering is not None:
-        split, rare = split_groups(
-            steering.keys, classes, test_size=share, validation_size=validation_size, seed=seed
-        )
-        what = "classes in fewer than 3 groups, which cannot stand in every part"
-    else:
+    if steering is None:
         split, rare = split_rows(
             dataset.features.n_rows,
             classes,
@@ -63,6 +58,9 @@ def draw_parts(
             seed=seed,
         )
         what = "classes with fewer than 3 rows are kept but not stratified"
+    else:
+        split, rare = _steered(steering, classes, share, validation_size, seed)
+        what = "classes in fewer than 3 groups, which cannot stand in every part"
     names = ", ".join(dataset.target.label(value) for value in rare)
     return split, (f"{what}: {names}",) if rare else ()
 
@@ -80,6 +78,24 @@ def describe_parts(
     share = test_size if dataset.test is None else None
     tell = _tell_times if steering.kind == "time" else _tell_groups
     return (tell(steering, split), *_tell_sizes(steering, split, share, validation_size))
+
+
+def _steered(
+    steering: SplitColumn,
+    classes: NDArray[Any] | None,
+    test_size: float | None,
+    validation_size: float,
+    seed: int,
+) -> tuple[Split, Rare]:
+    keys = steering.keys
+    try:
+        if steering.kind == "time":
+            return split_times(keys, test_size=test_size, validation_size=validation_size), ()
+        return split_groups(
+            keys, classes, test_size=test_size, validation_size=validation_size, seed=seed
+        )
+    except DataError as error:
+        raise DataError(f"--{steering.kind} {shown(steering.column.name)}: {error}") from None
 
 
 def _tell_groups(steering: SplitColumn, split: Split) -> str:

@@ -38,7 +38,7 @@ def split_times(
     if len(distinct) < parts:
         raise DataError(
             f"{counted(len(distinct), 'distinct time')} cannot be split into {parts} parts, each "
-            "of which needs one; give more rows, or name another column with --time"
+            "of which needs one; give more rows, or name another column"
         )
     test = len(distinct) if test_size is None else _cut(counts, n_test, before=2)
     n_validation = rounded_up(validation_size, int(counts[:test].sum()))

@@ -280,7 +280,7 @@ def test_too_few_groups_and_times(hpo: Hpo, tmp_path: Path) -> None:
     for option, what in (("--group", "2 groups"), ("--time", "2 distinct times")):
         ran = hpo("search", "few.csv", "--target", "y", *QUICK, option, "k")
         assert ran.code == 3
-        assert ran.err.startswith(f"hpo: {what} cannot be split into 3 parts, each of which needs")
+        assert ran.err.startswith(f"hpo: {option} 'k': {what} cannot be split into 3 parts, each")
 
 
 def test_a_missing_library_is_said_with_2(hpo: Hpo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -211,6 +211,13 @@ FAULTS = {
 }
 
 
+def test_a_file_of_tabs_lacks_tabs(write: Write) -> None:
+    name = write("a\tb\ty\n1\t2,5\tx\n1\t2\n", "data.tsv")
+    assert message(name, target="y") == (
+        "data.tsv, line 3: 2 cells, but the first row has 3; look for a tab too many or too few"
+    )
+
+
 @pytest.mark.parametrize(("content", "expected"), FAULTS.values(), ids=FAULTS.keys())
 def test_faults(write: Write, content: bytes, expected: str) -> None:
     assert message(write(content), target="y") == expected

@@ -174,7 +174,7 @@ def test_too_few_groups(n_groups: int, test_size: float | None, n_parts: int) ->
     noun = "group" if n_groups == 1 else "groups"
     assert str(caught.value) == (
         f"{n_groups} {noun} cannot be split into {n_parts} parts, each of which needs one; give "
-        "more groups, or name another column with --group"
+        "more groups, or name another column"
     )
 
 

@@ -324,6 +324,10 @@ def test_matrices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusal("data.npz", test_file="wide.npz") == (
         "wide.npz has rows of 3 numbers, and the data have rows of 2 numbers"
     )
+    write_rows(tmp_path / "table.csv", "a,b,y", [f"{i},{i // 3},{i % 2}" for i in range(30)])
+    assert refusal("table.csv", target="y", test_file="test.npz") == (
+        "test.npz has no names of columns, and the data have; save it as CSV"
+    )
     assert refusal("data.npz", test_file="texts.npz") == (
         "texts.npz: its target is texts, and that of the data is numbers"
     )

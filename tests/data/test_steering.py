@@ -248,9 +248,11 @@ def test_too_few_groups_and_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     rows = [f"{i},{i % 2},{'ab'[i // 2 % 2]}" for i in range(N)]
     name = write_rows(tmp_path / "t.csv", "x,k,y", rows)
-    with pytest.raises(DataError, match=r"^2 groups cannot be split into 3 parts, each of which"):
+    with pytest.raises(
+        DataError, match=r"^--group \'k\': 2 groups cannot be split into 3 parts, each of which"
+    ):
         split(load(name, target="y", group="k"))
-    with pytest.raises(DataError, match=r"^2 distinct times cannot be split into 3 parts, each of"):
+    with pytest.raises(DataError, match=r"^--time \'k\': 2 distinct times cannot be split into"):
         split(load(name, target="y", time="k"))
 
 

@@ -98,7 +98,7 @@ def test_too_few_times(n_times: int, test_size: float | None, n_parts: int) -> N
     noun = "distinct time" if n_times == 1 else "distinct times"
     assert str(caught.value) == (
         f"{n_times} {noun} cannot be split into {n_parts} parts, each of which needs one; give "
-        "more rows, or name another column with --time"
+        "more rows, or name another column"
     )
 
 

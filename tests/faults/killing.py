@@ -439,6 +439,8 @@ def _warm_up() -> None:
 
 
 if __name__ == "__main__":
+    # scikit-learn imports pandas if it is there, which imports this, which starts threads.
+    sys.modules["pyarrow"] = None  # type: ignore[assignment]
     _warm_up()
     assert len(os.listdir("/proc/self/task")) == 1, "a fork of several threads may hang"  # noqa: PTH208
     _serve(sys.stdin, sys.stdout)
