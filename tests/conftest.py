@@ -10,6 +10,7 @@ from tempfile import mkdtemp
 import pytest
 from hypothesis import settings
 
+import hpo.rehearsal  # or it is imported while a test has replaced its parts
 from hpo.cli.app import run
 from tests.running import Hpo, Ran
 from tests.storage.databases import KINDS, Database, Shelf, fresh_database

@@ -34,7 +34,7 @@ class Ran:
 
 Hpo = Callable[..., Ran]
 
-QUICK = ("--trials", 4, "--rounds", 2, "--hidden", 4, "--epochs", 2)
+QUICK = ("--trials", 4, "--rounds", 2, "--hidden", 4, "--epochs", 2, "--repeats", 0)
 """Options of a search that takes no time."""
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from hpo.cli.app import run
 from storage.trials import RoundStorage
+from tests.running import QUICK
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +23,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def two_searches(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``hpo.db``, in which iris and wine were searched, four trials each."""
     folder = tmp_path_factory.mktemp("searched")
-    quick = ("--trials", "4", "--rounds", "2", "--hidden", "4", "--epochs", "2", "--workers", "1")
+    quick = (*map(str, QUICK), "--workers", "1")
     for name in ("iris", "wine"):
         place = ("--storage", f"sqlite:///{folder / 'hpo.db'}")
         assert run(["search", name, *quick, *place]) == 0

@@ -17,10 +17,9 @@ import pytest
 
 from hpo.data.splitting import Split
 from tests.openml import Openml, point_to, serving
-from tests.running import Hpo, finish, start
+from tests.running import QUICK, Hpo, finish, start
 from tests.storage.looking import content
 
-QUICK = ("--trials", 4, "--rounds", 2, "--hidden", 4, "--epochs", 2)
 N = 90
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -409,3 +410,18 @@ def test_the_function_alone_counts_what_the_command_says(searched: Path) -> None
     assert (cleaned.networks, cleaned.dry_run) == (1, True)
     shutil.rmtree(searched)
     assert clean(url, older_than=0).networks == 0
+
+
+def test_the_model_of_a_winner_stays_also_when_no_trial_has_it(hpo: Hpo, tmp_path: Path) -> None:
+    assert hpo("search", "iris", *QUICK, "--repeats", 2, "--keep-sealed").code == 0
+    ((digest,),) = sql(tmp_path / "hpo.db", "SELECT digest FROM hpo_selections")
+    model = tmp_path / "hpo.artifacts" / f"{digest}.npz"
+    for each in model.parent.iterdir():
+        os.utime(each, (0, 0))
+    assert hpo("gc").code == 0
+    assert model.exists()
+    model.unlink()
+    assert f"{digest}.npz is missing" in hpo("doctor").out
+    sql(tmp_path / "hpo.db", "DELETE FROM hpo_selections")
+    assert hpo("gc").code == 0
+    assert not model.with_suffix(".json").exists()

@@ -26,7 +26,7 @@ from tests.running import Hpo, stored_trials
 from tests.storage.databases import Database
 from tests.storage.looking import content, sql
 
-QUICK = ("--trials", 6, "--rounds", 2, "--hidden", 4, "--epochs", 3)
+QUICK = ("--trials", 6, "--rounds", 2, "--hidden", 4, "--epochs", 3, "--repeats", 0)
 
 
 @pytest.fixture

@@ -26,7 +26,14 @@ _OF_NUMBERS = {
     "curves": "SELECT number, names, data FROM hpo_curves",
     "predictions": "SELECT number, outputs, data FROM hpo_predictions",
 }
-NOTHING: Study = {"trials": {}, "rounds": [], "networks": {}, "looks": [], "study": []}
+NOTHING: Study = {
+    "trials": {},
+    "rounds": [],
+    "networks": {},
+    "selections": [],
+    "looks": [],
+    "study": [],
+}
 
 
 def look(folder: Path, artifacts: Path | None = None) -> Study:
@@ -55,6 +62,7 @@ def look(folder: Path, artifacts: Path | None = None) -> Study:
             "trials": _trials(connection),
             "rounds": _all(connection, "SELECT round, ranges FROM hpo_rounds ORDER BY round"),
             "networks": _networks(connection, uid, artifacts or folder / "hpo.artifacts"),
+            "selections": _selections(connection, uid, artifacts or folder / "hpo.artifacts"),
             "looks": _looks(connection),
             "study": [
                 *_all(connection, "SELECT study_name, direction, objective FROM studies "
@@ -104,6 +112,7 @@ def check_interrupted(now: Study, calm: Study) -> int:
     complete = {n: trial for n, trial in now["trials"].items() if trial["state"] == "COMPLETE"}
     best = sorted(complete, key=lambda number: (-complete[number]["values"][0][1], number))[:KEEP]
     assert sorted(now["networks"]) == sorted(best)
+    assert now["selections"] in ([], calm["selections"])
     assert [why for why, _ in now["looks"]] in ([], [why for why, _ in calm["looks"]])
     return len(complete)
 
@@ -150,21 +159,29 @@ def _networks(
 ) -> dict[int, tuple[float, str, bytes]]:
     """Number -> value, arrays (as a hash) and document of the stored networks, which are whole."""
     rows = _all(connection, "SELECT number, digest, value FROM hpo_artifacts")
-    found = {}
-    for number, digest, value in rows:
-        arrays = (folder / f"{digest}.npz").read_bytes()
-        document = (folder / f"{digest}.json").read_bytes()
-        head = len(arrays).to_bytes(8, "little")
-        assert hashlib.sha256(head + arrays + document).hexdigest() == digest
-        assert uid.encode() in document
-        hashed = hashlib.sha256(arrays).hexdigest()
-        found[number] = (value, hashed, document.replace(uid.encode(), b""))
-    return found
+    return {number: (value, *_model(digest, uid, folder)) for number, digest, value in rows}
+
+
+def _selections(connection: sqlite3.Connection, uid: str, folder: Path) -> list[tuple[Any, ...]]:
+    """Every choice of a winner, with its model, which is whole."""
+    query = "SELECT digest, trials, repeats, number, record FROM hpo_selections ORDER BY trials"
+    return [(*_model(digest, uid, folder), *rest) for digest, *rest in _all(connection, query)]
+
+
+def _model(digest: str, uid: str, folder: Path) -> tuple[str, bytes]:
+    """Arrays (as a hash) and document of a stored model, without what names its study."""
+    arrays = (folder / f"{digest}.npz").read_bytes()
+    document = (folder / f"{digest}.json").read_bytes()
+    head = len(arrays).to_bytes(8, "little")
+    assert hashlib.sha256(head + arrays + document).hexdigest() == digest
+    assert uid.encode() in document
+    return hashlib.sha256(arrays).hexdigest(), document.replace(uid.encode(), b"")
 
 
 def _looks(connection: sqlite3.Connection) -> list[tuple[str, float | None]]:
-    """Why and with which score; each must be of a network that is kept."""
-    kept = {digest for (digest,) in _all(connection, "SELECT digest FROM hpo_artifacts")}
+    """Why and with which score; each must be of a model that is kept."""
+    models = "SELECT digest FROM hpo_artifacts UNION SELECT digest FROM hpo_selections"
+    kept = {digest for (digest,) in _all(connection, models)}
     rows = _all(connection, "SELECT model, why, score FROM hpo_test_looks ORDER BY look")
     assert {model for model, _, _ in rows} <= kept
     return [(why, score) for _, why, score in rows]

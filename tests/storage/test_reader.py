@@ -353,7 +353,10 @@ def test_our_own_tables_are_what_plain_sql_says(path: Path) -> None:
     sql(path, look_at, UID, "b" * 64)
     finite = [value for value in values if value is not None]
     assert look(path, our_experiments.array_bytes) == {UID: 120 * 4200}
-    assert look(path, our_experiments.networks) == {UID: {3: "a" * 64, 4: "b" * 64}}
+    chosen = "INSERT INTO hpo_selections VALUES (?, 9, 5, 4, ?, '{}', '')"
+    sql(path, chosen, UID, "c" * 64)
+    models = {"a" * 64: 3, "b" * 64: 4, "c" * 64: 4}
+    assert look(path, our_experiments.networks) == {UID: models}
     assert look(path, our_experiments.looked_at) == {UID: {"b" * 64}}
     assert look(path, optuna_studies.extremes) == {1: (min(finite), max(finite))}
     sql(path, "DELETE FROM trial_user_attributes WHERE key = 'train' AND trial_id > 10")
