@@ -115,7 +115,9 @@ def ours(workload: Workload, folder: Path, trials: int) -> float:
     """Seconds of ``hpo search``."""
     words = ["search", "rows.npz", "--trials", trials, "--workers", PROCESSES, "--json"]
     words += ["--hidden", ",".join(map(str, workload.hidden)), "--optimizer", workload.optimizer]
-    words += ["--epochs", workload.epochs, "--batch-size", workload.batch_size, "--patience", 0]
+    words += ["--epochs", workload.epochs, "--batch-size", workload.batch_size]
+    # As theirs: a constant rate, and nothing is trained again to choose a winner.
+    words += ["--schedule", "constant", "--repeats", 0]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     began = time.perf_counter()
     command = [sys.executable, "-m", "hpo", *map(str, words)]

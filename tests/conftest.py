@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
 from hypothesis import settings
 
-import hpo.rehearsal  # or it is imported while a test has replaced its parts
 from hpo.cli.app import run
 from tests.running import Hpo, Ran
 from tests.storage.databases import KINDS, Database, Shelf, fresh_database
+
+# Or it is imported while a test has replaced what it takes from others.
+import_module("hpo.rehearsal")
 
 # The same examples in every run, so that a gate that was green stays green; no deadline, because
 # cores are shared.
