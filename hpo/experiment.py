@@ -80,6 +80,7 @@ class Experiment:
             total,
             workers.is_over,
             self.settings.optimizer,
+            self.settings.sampler,
         )
 
     def is_finished(self, total: int) -> bool:

@@ -16,6 +16,7 @@ DEFAULT_HIDDEN = (64, 64)
 DEFAULT_EPOCHS = 50
 DEFAULT_SCHEDULE = "cosine"
 DEFAULT_WARMUP = 0.05
+SAMPLERS = ("narrowing", "random", "tpe", "gp", "cmaes", "qmc")
 SCHEDULES = ("constant", "step", "exponential", "cosine", "one_cycle")
 DEFAULT_ROUNDS = 5
 DEFAULT_TRIALS = 100
@@ -23,7 +24,7 @@ DEFAULT_REPEATS = 5
 DEFAULT_KEEP = 50
 """How many networks of a study are kept whole: the best by validation score."""
 
-_OLDER = {"schedule": "constant", "warmup": 0.0}
+_OLDER = {"schedule": "constant", "warmup": 0.0, "sampler": "narrowing"}
 """What a study was made with that does not say."""
 
 
@@ -44,6 +45,7 @@ class Settings:
     space: Mapping[str, Any]
     seed: int = 0
     rounds: int = DEFAULT_ROUNDS
+    sampler: str = "narrowing"
     test_size: float = 0.2
     validation_size: float = 0.2
     group: str | None = None

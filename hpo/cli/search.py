@@ -65,6 +65,13 @@ def _sizes(_context: click.Context, _option: click.Parameter, text: str) -> tupl
     help="Rounds that a new study plans.",
 )
 @click.option(
+    "--sampler",
+    type=click.Choice(defaults.SAMPLERS),
+    default="narrowing",
+    show_default=True,
+    help="Who proposes the points of a round; the others are Optuna's.",
+)
+@click.option(
     "--seed",
     type=click.IntRange(0, 2**32 - 1),
     metavar="N",
@@ -242,6 +249,7 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
     from hpo.data.schema import check_task, infer_task
     from hpo.search.space import SearchSpace
 
+    _check_sampler(options["sampler"])
     task = options["task"] or infer_task(dataset.target)
     check_task(dataset.target, task)
     metric = options["metric"] or default_metric(task)
@@ -254,7 +262,17 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
-    given = ("seed", "rounds", "group", "time", "hidden", "optimizer", "epochs", "schedule")
+    given = (
+        "seed",
+        "rounds",
+        "sampler",
+        "group",
+        "time",
+        "hidden",
+        "optimizer",
+        "epochs",
+        "schedule",
+    )
     return defaults.Settings(
         target=options["target"],
         header=not options["no_header"],
@@ -269,6 +287,16 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
         **sizes(options),
         **{name: options[name] for name in given},
     )
+
+
+def _check_sampler(name: str) -> None:
+    from hpo.search.proposals import missing
+
+    absent = list(missing(name))
+    if absent:
+        raise UsageError(
+            f"--sampler {name} needs {' and '.join(absent)}: pip install 'hpo-stacks[{name}]'"
+        )
 
 
 def _cores() -> int:

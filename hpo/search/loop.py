@@ -7,16 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hpo.search.evaluation import Outcome, Slot
-from hpo.search.narrowing import (
-    Box,
-    FinishedTrial,
-    NarrowingSettings,
-    Point,
-    countable,
-    narrow,
-    place,
-    without_repeats,
-)
+from hpo.search.narrowing import FinishedTrial, NarrowingSettings, Point
+from hpo.search.proposals import NARROWING, Proposer, proposer
 from hpo.search.space import Ranges, SearchSpace
 
 Evaluate = Callable[[Sequence[Slot]], Iterable[list[Outcome]]]
@@ -88,19 +80,20 @@ def search(
     total: int,
     is_over: Callable[[], bool] = lambda: False,
     optimizer: str = "adam",
+    sampler: str = NARROWING,
 ) -> Iterator[Event]:
     """Train until ``total`` trials have finished; yields after each step that the store holds.
 
     It may be broken off anywhere: called again, it goes on to the same trials. ``is_over`` ends it
     before the next step. It also ends when every point of a space was tried that has only so many.
-    ``optimizer`` is the one that trains where none is tuned.
+    ``optimizer`` is the one that trains where none is tuned; ``sampler`` proposes the points.
     """
-    box = _Box(store, space, settings, optimizer)
+    proposals = proposer(sampler, store, space, settings, optimizer)
     while not is_over():
         slots = store.claim(below=total)
         if slots:
             index = slots[0].number // settings.trials_per_round
-            yield RoundClaimed(index, space.ranges(box.of(index)), tuple(slots))
+            yield RoundClaimed(index, space.ranges(proposals.box(index)), tuple(slots))
             for outcomes in evaluate(slots):
                 yield Recorded(tuple(store.finish(outcomes)))
             continue
@@ -109,49 +102,26 @@ def search(
         first = store.size()
         if store.wait(below=total):
             yield OthersTrain()
-        elif first >= total or not box.create_round(first, total):
+        elif first >= total or not _create_round(store, proposals, space, settings, first, total):
             return
 
 
-class _Box:
-    """The ranges of the latest round, which are the same as soon as all earlier ones are finished.
+def _create_round(
+    store: RoundStore,
+    proposals: Proposer,
+    space: SearchSpace,
+    settings: NarrowingSettings,
+    first: int,
+    total: int,
+) -> bool:
+    """Enter the next slots: the rest of a round that a smaller total cut off, or a new one.
 
-    To narrow takes the whole history, so it is done once a round.
+    Returns whether there are any: a space may have no other point.
     """
-
-    def __init__(
-        self, store: RoundStore, space: SearchSpace, settings: NarrowingSettings, optimizer: str
-    ) -> None:
-        self.store = store
-        self.space = space
-        self.settings = settings
-        self.shape = space.shape(optimizer)
-        self._known: tuple[int, Box] | None = None
-
-    def of(self, index: int) -> Box:
-        """The ranges of a round that exists, or may be created now."""
-        if self._known is None or self._known[0] != index:
-            found = narrow(self.space.distributions, self.store.losses(), self.settings, index)
-            self._known = index, found
-        return self._known[1]
-
-    def create_round(self, first: int, total: int) -> bool:
-        """Enter the next slots: the rest of a round that a smaller total cut off, or a new one.
-
-        Returns whether there are any: a space may have no other point.
-        """
-        size = self.settings.trials_per_round
-        index = first // size
-        box = self.of(index)
-        numbers = range(first, min(total, (index + 1) * size))
-        distributions = self.space.distributions
-        points = place(distributions, box, self.settings, numbers, self.shape)
-        if countable(distributions):
-            tried = self.store.points()
-            points = without_repeats(
-                points, numbers, tried, distributions, box, self.settings, self.shape
-            )
-        slots = [Slot(*pair) for pair in zip(numbers, points, strict=False)]
-        if slots:
-            self.store.create_round(index, self.space.ranges(box), slots)
-        return bool(slots)
+    index = first // settings.trials_per_round
+    numbers = range(first, min(total, (index + 1) * settings.trials_per_round))
+    points = proposals.points(numbers)
+    slots = [Slot(*pair) for pair in zip(numbers, points, strict=False)]
+    if slots:
+        store.create_round(index, space.ranges(proposals.box(index)), slots)
+    return bool(slots)

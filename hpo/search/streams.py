@@ -18,3 +18,6 @@ REPEAT = 104
 
 FOLDS = 105
 """Which rows each of the repeats does not see."""
+
+SAMPLER = 106
+"""The seed of one of Optuna's samplers."""

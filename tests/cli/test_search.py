@@ -84,6 +84,32 @@ def test_optuna_reads_the_study(hpo: Hpo, tmp_path: Path) -> None:
     assert metrics == ["accuracy"]
 
 
+@pytest.mark.parametrize("sampler", ["random", "tpe", "qmc"])
+def test_optunas_samplers_propose_rounds_too(hpo: Hpo, tmp_path: Path, sampler: str) -> None:
+    for place in ("sqlite:///whole.db", "sqlite:///hpo.db"):
+        search(hpo, "--sampler", sampler, "--keep-sealed", "--storage", place)
+    search(hpo, "--sampler", sampler, "--trials", 13, "--keep-sealed")
+    parts = search(hpo, "--sampler", sampler, "--trials", 20)
+    whole = search(hpo, "--sampler", sampler, "--trials", 20, "--storage", "sqlite:///whole.db")
+    assert {**whole, "seconds": 0, "storage": ""} == {**parts, "seconds": 0, "storage": ""}
+    points = [
+        {number: each["params"] for number, each in stored_trials(tmp_path / name, "iris").items()}
+        for name in ("whole.db", "hpo.db")
+    ]
+    assert points[0] == points[1]
+    full = {"learning_rate": [1e-5, 1e-1], "weight_decay": [1e-5, 10.0]}
+    assert [each["ranges"] for each in whole["rounds"]] == [full] * 5  # type: ignore[attr-defined]
+
+
+def test_a_sampler_whose_packages_are_missing_is_refused(
+    hpo: Hpo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    ran = hpo("search", "iris", *QUICK, "--sampler", "gp")
+    assert ran.code == 2
+    assert ran.err == "hpo: --sampler gp needs torch: pip install 'hpo-stacks[gp]'\n"
+
+
 def test_the_sampler_alone_goes_on_with_the_points_of_the_search(hpo: Hpo, tmp_path: Path) -> None:
     search(hpo)
     with stock_optuna(tmp_path / "hpo.db") as storage:
@@ -221,6 +247,7 @@ def test_workers_are_no_setting(hpo: Hpo, tmp_path: Path) -> None:
         (["--epochs", 7], "epochs 6 (stored) / 7 (asked for)"),
         (["--seed", 1], "seed 0 (stored) / 1 (asked for)"),
         (["--metric", "neg_log_loss"], "metric accuracy (stored) / neg_log_loss (asked for)"),
+        (["--sampler", "tpe"], "sampler narrowing (stored) / tpe (asked for)"),
         (["--patience", 9], "patience none (stored) / 9 (asked for)"),
         (["--schedule", "step"], "schedule cosine (stored) / step (asked for)"),
         (["--batch-size", 16], "batch_size automatic (stored) / 16 (asked for)"),

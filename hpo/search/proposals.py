@@ -1,0 +1,225 @@
+"""What a round tries: points of the narrowing search, or of one of Optuna's samplers."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.samplers import (
+    BaseSampler,
+    CmaEsSampler,
+    GPSampler,
+    QMCSampler,
+    RandomSampler,
+    TPESampler,
+)
+from optuna.trial import TrialState, create_trial
+
+from hpo.search import streams
+from hpo.search.narrowing import (
+    Box,
+    FinishedTrial,
+    NarrowingSettings,
+    Point,
+    countable,
+    narrow,
+    place,
+    without_repeats,
+)
+from hpo.search.space import SearchSpace
+from hpo.search.tunable import STRUCTURAL
+
+NARROWING = "narrowing"
+
+
+class History(Protocol):
+    """What is known of the trials of a study."""
+
+    def losses(self) -> list[FinishedTrial]:
+        """The complete trials, the values as losses: smaller is better."""
+
+    def points(self) -> list[Point]:
+        """The parameters of every trial, in whatever state, in the order of their numbers."""
+
+
+class Proposer(Protocol):
+    """Proposes the trials of a round, the same whenever it is asked."""
+
+    def box(self, index: int) -> Box:
+        """What is searched in a round that exists, or may be created now."""
+
+    def points(self, numbers: Sequence[int]) -> list[Point]:
+        """The parameters of these trials of one round; fewer, if a space has no other point."""
+
+
+def proposer(
+    name: str, history: History, space: SearchSpace, settings: NarrowingSettings, optimizer: str
+) -> Proposer:
+    """The proposer of this name; ``optimizer`` is the one that trains where none is tuned."""
+    if name == NARROWING:
+        return _Narrowing(history, space, settings, optimizer)
+    return _Asked(name, history, space, settings, optimizer)
+
+
+class _Narrowing:
+    """The ranges of the latest round, which are the same as soon as all earlier ones are finished.
+
+    To narrow takes the whole history, so it is done once a round.
+    """
+
+    def __init__(
+        self, history: History, space: SearchSpace, settings: NarrowingSettings, optimizer: str
+    ) -> None:
+        self.history = history
+        self.distributions = space.distributions
+        self.settings = settings
+        self.shape = space.shape(optimizer)
+        self._known: tuple[int, Box] | None = None
+
+    def box(self, index: int) -> Box:
+        if self._known is None or self._known[0] != index:
+            found = narrow(self.distributions, self.history.losses(), self.settings, index)
+            self._known = index, found
+        return self._known[1]
+
+    def points(self, numbers: Sequence[int]) -> list[Point]:
+        box = self.box(numbers[0] // self.settings.trials_per_round)
+        points = place(self.distributions, box, self.settings, numbers, self.shape)
+        if not countable(self.distributions):
+            return points
+        tried = self.history.points()
+        return without_repeats(
+            points, numbers, tried, self.distributions, box, self.settings, self.shape
+        )
+
+
+@dataclass
+class _Asked:
+    """One of Optuna's samplers, asked for a whole round before it is told of any of it.
+
+    It lives in a study in memory. One who goes on with a search asks and tells everything again
+    from the first trial, which leads to the same points: the sampler is seeded, and what it is told
+    is what the storage holds.
+    """
+
+    name: str
+    history: History
+    space: SearchSpace
+    settings: NarrowingSettings
+    optimizer: str
+    _study: optuna.Study | None = None
+    _rounds: list[list[tuple[optuna.Trial, Point]]] = field(default_factory=list)
+    _told: int = 0
+
+    def box(self, _index: int) -> Box:
+        return {}
+
+    def points(self, numbers: Sequence[int]) -> list[Point]:
+        size = self.settings.trials_per_round
+        index = numbers[0] // size
+        with warnings.catch_warnings():
+            # Some samplers are experimental, and some say when they fall back to random points.
+            warnings.simplefilter("ignore")
+            while len(self._rounds) <= index:
+                self._tell()
+                self._rounds.append(self._ask())
+        return [self._rounds[index][number - index * size][1] for number in numbers]
+
+    def _ask(self) -> list[tuple[optuna.Trial, Point]]:
+        """A round of points; groups of slots share what a stack shares, as when it narrows."""
+        if self._study is None:
+            seed = np.random.SeedSequence((self.settings.seed, streams.SAMPLER)).generate_state(1)
+            self._study = optuna.create_study(sampler=SAMPLERS[self.name](int(seed[0])))
+        asked: list[tuple[optuna.Trial, Point]] = []
+        for slot in range(self.settings.trials_per_round):
+            if slot % self.settings.group_size:
+                first = asked[slot - slot % self.settings.group_size][1]
+                shared = {name: value for name, value in first.items() if name in STRUCTURAL}
+                if shared:
+                    self._study.enqueue_trial(shared)
+            trial = self._study.ask()
+            asked.append((trial, self._point(trial)))
+        return asked
+
+    def _point(self, trial: optuna.Trial) -> Point:
+        # What decides whether others have a meaning comes first.
+        names = sorted(self.space.distributions, key=lambda name: name != "optimizer")
+        shape = self.space.shape(self.optimizer)
+        point: Point = {}
+        for name in names:
+            if name in shape.meaningful({**point, name: None}):
+                point[name] = _suggest(trial, name, self.space.distributions[name])
+        return {name: point[name] for name in self.space.distributions if name in point}
+
+    def _tell(self) -> None:
+        """Tell of the rounds that were asked for, all of which have finished."""
+        assert self._study is not None or not self._rounds
+        if self._told == len(self._rounds):
+            return
+        values = {trial.number: trial.value for trial in self.history.losses()}
+        recorded = self.history.points()
+        size = self.settings.trials_per_round
+        for index in range(self._told, len(self._rounds)):
+            for slot, (trial, point) in enumerate(self._rounds[index]):
+                number = index * size + slot
+                if number < len(recorded):
+                    self._tell_one(trial, point, recorded[number], values.get(number))
+        self._told = len(self._rounds)
+
+    def _tell_one(
+        self, trial: optuna.Trial, point: Point, recorded: Point, value: float | None
+    ) -> None:
+        assert self._study is not None
+        known = value is not None and math.isfinite(value)
+        if known and point == recorded:
+            self._study.tell(trial, value)
+            return
+        self._study.tell(trial, state=TrialState.FAIL)
+        if known:  # another version of Optuna asked for it
+            distributions = {name: self.space.distributions[name] for name in recorded}
+            self._study.add_trial(
+                create_trial(params=recorded, distributions=distributions, value=value)
+            )
+
+
+def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+    if isinstance(distribution, CategoricalDistribution):
+        return trial.suggest_categorical(name, distribution.choices)
+    low, high = distribution.low, distribution.high  # type: ignore[attr-defined]
+    step, log = distribution.step, distribution.log  # type: ignore[attr-defined]
+    if isinstance(distribution, FloatDistribution):
+        return trial.suggest_float(name, low, high, step=step, log=log)
+    return trial.suggest_int(name, low, high, step=step, log=log)
+
+
+def _tpe(seed: int) -> BaseSampler:
+    # With a constant liar the points of a round keep away from each other.
+    return TPESampler(seed=seed, constant_liar=True)
+
+
+SAMPLERS: Mapping[str, Any] = {
+    "random": lambda seed: RandomSampler(seed=seed),
+    "tpe": _tpe,
+    "gp": lambda seed: GPSampler(seed=seed),
+    "cmaes": lambda seed: CmaEsSampler(seed=seed),
+    "qmc": lambda seed: QMCSampler(seed=seed),
+}
+"""Optuna's samplers by the name that ``--sampler`` takes, each made from a seed."""
+
+_NEEDED = {"gp": ("torch",), "cmaes": ("cmaes",)}
+
+
+def missing(name: str) -> Iterable[str]:
+    """The packages that this sampler needs and that are not installed."""
+    for package in _NEEDED.get(name, ()):
+        try:
+            importlib.import_module(package)
+        except ImportError:
+            yield package
