@@ -31,6 +31,7 @@ from hpo.data.table import Dataset
 from hpo.experiment import Experiment, joined
 from hpo.nn.network import predict
 from hpo.preparation import units
+from hpo.search.expectation import measured_score
 from hpo.search.repeats import Job, train_jobs
 from hpo.search.space import SearchSpace
 from hpo.settings import Settings
@@ -155,13 +156,12 @@ def scores(experiment: Experiment, dataset: Dataset) -> Run:
 
 
 def standard_error(experiment: Experiment, prediction: Any, target: Any) -> float:
-    """That of a score on these rows, by a bootstrap of 200."""
-    metric = experiment.prepared.problem.metric
-    losses = metric.row_loss(prediction[None], target)[0]
-    rng = np.random.default_rng(0)
-    drawn = rng.multinomial(len(losses), np.full(len(losses), 1 / len(losses)), size=200)
-    means = losses @ drawn.T / len(losses)
-    return max(float(np.std(metric.score(means[None], target, drawn.astype(float)))), 1e-3)
+    """That of a score on these rows."""
+    problem = experiment.prepared.problem
+    losses = problem.metric.row_loss(prediction[None], target)[0]
+    error = measured_score(losses, target, problem.metric, problem.seed).standard_error
+    assert error is not None
+    return error
 
 
 def line(name: str, runs: list[Run]) -> str:

@@ -62,12 +62,20 @@ def expected_score(
 def measured_score(
     row_losses: NDArray[np.float64], target: NDArray[Any], metric: Metric, seed: int
 ) -> Expectation:
-    """The score over rows that had no part in the choice, and its bootstrap standard error.
+    """The score over rows that had no part in the choice, and its standard error.
+
+    That of a share of rows is Agresti and Coull's (1998, "Approximate is better than exact for
+    interval estimation of binomial proportions": two rows more of each kind), which is not 0 for a
+    share of 0 or 1; that of any other score comes from a bootstrap over the rows.
 
     ``row_losses`` (rows,), ``target`` (rows,) as in `expected_score`.
     """
     rng = np.random.default_rng(np.random.SeedSequence((seed, streams.REPLICATES)))
     rows = len(row_losses)
+    if np.isin(row_losses, (0.0, 1.0)).all():
+        share = (row_losses.sum() + 2) / (rows + 4)
+        error = math.sqrt(share * (1 - share) / (rows + 4))
+        return Expectation(float(metric.score(row_losses.mean(), target)), error)
     drawn = rng.multinomial(rows, np.full(rows, 1 / rows), size=REPLICATES).astype(np.float64)
     every = _scores(row_losses[None], np.ones((1, rows)), target, metric)
     scores = _scores(row_losses[None], drawn, target, metric)

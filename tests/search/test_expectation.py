@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from sklearn.metrics import r2_score
 
 from hpo.data.metrics import METRICS
-from hpo.search.expectation import expected_score
+from hpo.search.expectation import expected_score, measured_score
 
 
 def test_one_trial_expects_its_own_score() -> None:
@@ -89,3 +91,28 @@ def test_a_trial_without_a_loss_is_never_chosen() -> None:
     losses[1] = np.nan
     alone = expected_score(losses[::2], np.zeros(60), METRICS["accuracy"], 0)
     assert expected_score(losses, np.zeros(60), METRICS["accuracy"], 0) == alone
+
+
+def test_the_error_of_a_share_is_agresti_and_coulls() -> None:
+    """By hand: of 36 rows 9 wrong. (9 + 2) / 40 = 0.275; sqrt(0.275 * 0.725 / 40) = 0.0706."""
+    losses = np.repeat([1.0, 0.0], [9, 27])
+    found = measured_score(losses, np.zeros(36), METRICS["accuracy"], seed=0)
+    assert found.score == 0.75
+    assert found.standard_error == pytest.approx(0.0706, abs=1e-4)
+    perfect = measured_score(np.zeros(36), np.zeros(36), METRICS["accuracy"], seed=0)
+    assert perfect.score == 1.0
+    assert perfect.standard_error == pytest.approx(math.sqrt(0.05 * 0.95 / 40))
+
+
+def test_the_error_of_a_mean_is_the_bootstraps() -> None:
+    rng = np.random.default_rng(0)
+    losses, target = rng.exponential(size=400), rng.normal(size=400)
+    found = measured_score(losses, target, METRICS["neg_mean_squared_error"], seed=0)
+    assert found.score == pytest.approx(-losses.mean())
+    assert found.standard_error == pytest.approx(losses.std() / 20, rel=0.1)
+
+
+def test_a_score_that_is_not_finite_promises_nothing() -> None:
+    losses = np.array([0.5, np.nan, 0.25])
+    metric = METRICS["neg_mean_squared_error"]
+    assert measured_score(losses, np.zeros(3), metric, seed=0) == (None, None)
