@@ -82,6 +82,7 @@ def summarise(
             "expected": expected,
             "expected_se": standard_error,
             "params": winner.params,
+            "edges": _edges(experiment, winner),
         },
         "selection": selection
         and {
@@ -94,6 +95,12 @@ def summarise(
         "seconds": round(time.perf_counter() - started, 3),
     }
     return Summary(document, rank(trials)[:BEST], look, selection)
+
+
+def _edges(experiment: Experiment, winner: TrialRecord) -> dict[str, str]:
+    """Which of the winner's parameters lie at an end of what was searched."""
+    rounds = experiment.rounds()
+    return experiment.store.space.edges(rounds[-1].ranges, winner.params) if rounds else {}
 
 
 def _rounds(experiment: Experiment, trials: list[TrialRecord]) -> list[dict[str, Any]]:

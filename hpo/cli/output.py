@@ -107,7 +107,12 @@ def _winner(summary: Summary) -> list[str]:
     expected = "cannot be told from so few validation rows"
     if best["expected"] is not None and best["expected_se"] is not None:
         expected = f"{metric} {plus_minus(best['expected'], best['expected_se'])}"
-    lines = [f"winner: trial {best['trial']}, {seen}", *_again(summary, metric)]
+    edges = [
+        f"note: its {name.replace('_', ' ')} lies at the {end} end of what was searched; "
+        f"widen it with --space {name}=LOW..HIGH"
+        for name, end in best["edges"].items()
+    ]
+    lines = [f"winner: trial {best['trial']}, {seen}", *edges, *_again(summary, metric)]
     return [*lines, f"expected on new rows: {expected}", _test(summary, metric)]
 
 

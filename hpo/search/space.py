@@ -14,7 +14,7 @@ from optuna.distributions import (
     json_to_distribution,
 )
 
-from hpo.search.narrowing import Box, Choices, Point, Shape
+from hpo.search.narrowing import Box, Choices, Point, Shape, edge
 from hpo.search.notation import parse_item
 from hpo.search.tunable import OPTIONS, STRUCTURAL, TUNABLE, WIDE, has_option
 
@@ -124,6 +124,24 @@ class SearchSpace:
             name: _listed(box.get(name), distribution)
             for name, distribution in self.distributions.items()
         }
+
+    def edges(self, ranges: Ranges, params: Mapping[str, Any]) -> dict[str, str]:
+        """Return which of `params` lie at an end of their full range, name to "lower" or "upper".
+
+        Parameters
+        ----------
+        ranges
+            What the last round searched.
+        params
+            Those of the winner.
+        """
+        found = {}
+        for name, left in ranges.items():
+            if isinstance(left, list) and name in params:
+                end = edge(self.distributions[name], (left[0], left[1]), params[name])
+                if end is not None:
+                    found[name] = end
+        return found
 
 
 def _listed(narrowed: Any, distribution: BaseDistribution) -> Listed:

@@ -29,7 +29,7 @@ def document(**changes: Any) -> dict[str, Any]:
         ],
         "best": {
             "trial": 2, "validation": 0.75, "train": 0.5, "expected": 0.7, "expected_se": 0.1,
-            "params": {"learning_rate": 1e-3},
+            "params": {"learning_rate": 1e-3}, "edges": {},
         },
         "selection": None,
         "test": {"score": 0.625, "evaluations": 3},
@@ -44,6 +44,14 @@ def shown(
     best = [TrialRecord(2, "COMPLETE", 0.75, {"learning_rate": 1e-3}, {})]
     text = result(Summary(document(**changes), best, look, None), arguments)
     return [line.rstrip() for line in text.splitlines()]
+
+
+def test_a_winner_at_the_end_of_a_range() -> None:
+    best = document()["best"] | {"edges": {"learning_rate": "upper"}}
+    assert (
+        "note: its learning rate lies at the upper end of what was searched; "
+        "widen it with --space learning_rate=LOW..HIGH"
+    ) in shown(best=best)
 
 
 def test_a_winner_that_was_trained_again() -> None:

@@ -17,7 +17,7 @@ from optuna.distributions import (
 from scipy.stats import hypergeom
 
 from hpo.search import narrowing
-from hpo.search.narrowing import Choices, FinishedTrial, NarrowingSettings, point, propose
+from hpo.search.narrowing import Choices, FinishedTrial, NarrowingSettings, edge, point, propose
 from hpo.search.narrowing.box import _at_most
 from hpo.search.narrowing.scale import value_at
 
@@ -644,3 +644,29 @@ def test_settings_outside_their_range_are_refused(change: dict[str, Any], messag
 def test_records_of_something_else_are_refused(record: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="these are no settings of a narrowing search"):
         NarrowingSettings.from_json(record)
+
+
+@pytest.mark.parametrize(
+    ("left", "value", "expected"),
+    [
+        ((1e-2, 1e-1), 9e-2, "upper"),
+        ((1e-2, 1e-1), 3e-2, None),  # not in the outer tenth, 0.4 of four decades
+        ((1e-5, 1e-4), 2e-5, "lower"),
+        ((1e-2, 9e-2), 9e-2, None),  # the box does not reach the end
+        ((1e-3 * 0.9, 1e-1), 9e-2, None),  # more than half of the range is left
+    ],
+)
+def test_a_winner_at_the_end_of_its_range_is_told(
+    left: tuple[float, float], value: float, expected: str | None
+) -> None:
+    assert edge(LOG, left, value) == expected
+
+
+def test_what_has_no_range_has_no_end() -> None:
+    assert edge(FloatDistribution(1, 1), (1, 1), 1) is None
+    assert edge(CategoricalDistribution("ab"), (0, 1), 0) is None
+
+
+def test_whole_numbers_have_ends_too() -> None:
+    assert edge(IntDistribution(1, 100), (1, 20), 3) == "lower"
+    assert edge(IntDistribution(1, 100), (90, 100), 100) == "upper"

@@ -3,7 +3,7 @@
 This folder needs NumPy and Optuna alone, and stands by itself.
 """
 
-from .box import Box, Choices, narrow
+from .box import Box, Choices, edge, narrow
 from .points import PLAIN, Point, Shape, place, point, propose
 from .sampler import SETTINGS_ATTRIBUTE, NarrowingSampler
 from .scale import Range
@@ -22,6 +22,7 @@ __all__ = [
     "Range",
     "Shape",
     "countable",
+    "edge",
     "narrow",
     "place",
     "point",

@@ -57,6 +57,27 @@ def narrow(
     return box
 
 
+def edge(distribution: BaseDistribution, left: Range, value: float) -> str | None:
+    """Return "lower" or "upper" if a good value lies at that end of its full range, else None.
+
+    That is said where the search has narrowed to less than half of the range, up to the very end,
+    and the value lies in the outer tenth. A parameter without influence gets there by chance, but
+    is not narrowed so far.
+    """
+    if not isinstance(distribution, Numerical) or distribution.single():
+        return None
+    ends = distribution.low, distribution.high, *left, value
+    low, high, first, last, at = (to_coordinate(distribution, each) for each in ends)
+    width = high - low
+    if last - first >= width / 2:
+        return None
+    if left[0] <= distribution.low and at - low <= width / 10:
+        return "lower"
+    if left[1] >= distribution.high and high - at <= width / 10:
+        return "upper"
+    return None
+
+
 def _ranked(finished: Iterable[FinishedTrial], before: int) -> list[FinishedTrial]:
     """Return the finite trials numbered below `before`, best first."""
     usable = [t for t in finished if t.number < before and math.isfinite(t.value)]
