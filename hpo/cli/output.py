@@ -108,8 +108,7 @@ def _winner(summary: Summary) -> list[str]:
     if best["expected"] is not None and best["expected_se"] is not None:
         expected = f"{metric} {plus_minus(best['expected'], best['expected_se'])}"
     edges = [
-        f"note: its {name.replace('_', ' ')} lies at the {end} end of what was searched; "
-        f"widen it with --space {name}=LOW..HIGH"
+        f"note: its {name.replace('_', ' ')} lies at the {end} end of its range: widen it (--space)"
         for name, end in best["edges"].items()
     ]
     lines = [f"winner: trial {best['trial']}, {seen}", *edges, *_again(summary, metric)]
