@@ -25,8 +25,6 @@ from storage.artifacts import Artifact, Artifacts
 from storage.errors import ArtifactError, StorageError, StudyGoneError
 from storage.trials import RoundStorage
 
-__all__ = ["EXPERIMENT_ATTRIBUTE", "FINISHED", "OURS", "WAIT_SECONDS", "StudyStore", "rank"]
-
 WAIT_SECONDS = 0.1
 """How often a search that has nothing to train looks whether there is something."""
 

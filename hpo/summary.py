@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpo.experiment import Experiment
-from hpo.study_store import FINISHED, OURS, rank
+from hpo.ranking import OURS, rank
+from hpo.study_store import FINISHED
 from storage.records import Look, SelectionRecord, TrialRecord
 from storage.urls import masked
 
@@ -84,17 +85,18 @@ def summarise(
             "params": winner.params,
             "edges": _edges(experiment, winner),
         },
-        "selection": selection
-        and {
-            "repeats": selection.repeats,
-            "folds": selection.record["folds"],
-            "candidates": selection.record["candidates"],
-        },
+        "selection": selection and _selection(selection),
         "test": {"score": look and look.score, "evaluations": len(experiment.looks())},
         "stopped": stopped,
         "seconds": round(time.perf_counter() - started, 3),
     }
     return Summary(document, rank(trials)[:BEST], look, selection)
+
+
+def _selection(selection: SelectionRecord) -> dict[str, Any]:
+    """How the winner was chosen."""
+    told = {name: selection.record[name] for name in ("folds", "candidates")}
+    return {"repeats": selection.repeats} | told
 
 
 def _edges(experiment: Experiment, winner: TrialRecord) -> dict[str, str]:

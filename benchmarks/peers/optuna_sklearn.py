@@ -52,7 +52,7 @@ class GivenPoints(BaseSampler):
         self, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution
     ) -> Any:
         """No parameter is left for it."""
-        raise NotImplementedError
+        raise ValueError(f"trial {trial.number} was given no {name}")
 
 
 def main(url: str, arrays: str, trials: str) -> None:

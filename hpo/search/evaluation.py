@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -230,15 +230,26 @@ def _curves(
     }
 
 
-def stacks(problem: Problem, slots: Sequence[Slot], n_workers: int) -> list[list[Slot]]:
-    """The slots as stacks of one recipe each, for so many processes.
+class HasParams(Protocol):
+    """A network to be trained with these hyperparameters."""
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """Name to value."""
+
+
+ToTrain = TypeVar("ToTrain", bound=HasParams)
+
+
+def stacks(problem: Problem, wanted: Sequence[ToTrain], n_workers: int) -> list[list[ToTrain]]:
+    """Networks as stacks of one recipe each, for so many processes.
 
     What takes longest comes first, so that no process waits long for another at the end.
     """
-    groups: dict[Recipe, list[Slot]] = {}
-    for slot in slots:
-        groups.setdefault(problem.recipe.of(slot.params), []).append(slot)
-    found = []
+    groups: dict[Recipe, list[ToTrain]] = {}
+    for each in wanted:
+        groups.setdefault(problem.recipe.of(each.params), []).append(each)
+    found: list[tuple[int, list[ToTrain]]] = []
     for recipe, group in groups.items():
         size = stack_size(problem, recipe, len(group), -(-n_workers // len(groups)))
         work = recipe.settings.epochs * recipe.architecture.n_params

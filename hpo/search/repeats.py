@@ -15,11 +15,10 @@ from hpo.nn.members import Rows
 from hpo.nn.network import predict
 from hpo.nn.training import Curves, train
 from hpo.search import streams
-from hpo.search.evaluation import Problem, plain, stack_size
+from hpo.search.evaluation import Problem, plain, stacks
 from hpo.search.folds import Folds
 from hpo.search.narrowing import Point
 from hpo.search.processes import spread
-from hpo.search.recipe import Recipe
 
 
 class Job(NamedTuple):
@@ -54,13 +53,7 @@ def repeat(
     problem: Problem, given: Folds | None, jobs: Sequence[Job], n_workers: int, deadline: float
 ) -> Iterator[list[Repeat]]:
     """Train the jobs in ``n_workers`` processes; what is not done at ``deadline`` is left out."""
-    groups: dict[Recipe, list[Job]] = {}
-    for job in jobs:
-        groups.setdefault(problem.recipe.of(job.params), []).append(job)
-    chunks = []
-    for recipe, group in groups.items():
-        size = stack_size(problem, recipe, len(group), -(-n_workers // len(groups)))
-        chunks += [group[start : start + size] for start in range(0, len(group), size)]
+    chunks = stacks(problem, jobs, n_workers)
     yield from spread(_in_time, (problem, given, deadline), chunks, n_workers, _lost)
 
 
