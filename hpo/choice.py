@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -58,6 +59,8 @@ class Chooser:
 
         ``ranked``: the complete trials, best first.
         """
+        if time.time() >= deadline:
+            return None
         problem, dealt = self.prepared.problem, self._folds()
         jobs = [
             Job(trial.number, trial.params, self._epochs(trial), each)

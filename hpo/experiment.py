@@ -21,13 +21,14 @@ from hpo.data.splitting import Split
 from hpo.data.table import Dataset, describe_change, fingerprint
 from hpo.errors import NoFiniteTrialError, UsageError
 from hpo.preparation import Prepared, prepare, refuse_giants
+from hpo.ranking import EXPERIMENT_ATTRIBUTE
 from hpo.search.evaluation import Workers
 from hpo.search.expectation import Expectation, expected_score
 from hpo.search.loop import Event, search
-from hpo.search.narrowing import SETTINGS_ATTRIBUTE, NarrowingSettings
+from hpo.search.narrowing import SETTINGS_ATTRIBUTE, NarrowingSettings, countable
 from hpo.search.space import SearchSpace
 from hpo.settings import DEFAULT_KEEP, Settings, describe_difference
-from hpo.study_store import EXPERIMENT_ATTRIBUTE, FINISHED, StudyStore
+from hpo.study_store import FINISHED, StudyStore
 from storage import catalogue, history, ledger, slots
 from storage.artifacts import located, open_to_write
 from storage.records import ExperimentRecord, Look, RoundRecord, SelectionRecord, TrialRecord
@@ -82,6 +83,11 @@ class Experiment:
             self.settings.optimizer,
             self.settings.sampler,
         )
+
+    @property
+    def has_few_points(self) -> bool:
+        """Whether the space has so few points that a search may try all of them."""
+        return countable(self.store.space.distributions)
 
     def is_finished(self, total: int) -> bool:
         """Whether as many trials as were asked for have finished."""

@@ -24,6 +24,12 @@ from hpo.cli.words import (
 from hpo.rehearsal import Rehearsal
 from hpo.summary import Summary
 
+ENDED = {
+    "timeout": "stopped by the timeout; the same command goes on",
+    "exhausted": "every point of the space was tried",
+}
+"""Why a search ended early."""
+
 MOST_COLUMNS = 3
 """Parameters that the table of rounds has columns for."""
 
@@ -161,7 +167,7 @@ def _totals(summary: Summary) -> list[str]:
     trials = summary.document["trials"]
     counts = ", ".join(f"{count} {state}" for state, count in trials.items() if count)
     early = summary.document["stopped"]
-    ended = f" (stopped by the {early}; the same command goes on)" if early else ""
+    ended = "" if early is None else f" ({ENDED[early]})"
     return [f"trials: {counts}, in {summary.document['seconds']:.1f} s{ended}"]
 
 

@@ -18,6 +18,7 @@ from hpo.errors import UsageError
 
 if TYPE_CHECKING:
     from hpo.data.table import Dataset
+    from hpo.experiment import Experiment
     from hpo.settings import Settings
 
 
@@ -176,7 +177,7 @@ def search(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Tune learning rate and weight decay of networks on DATA, and test the winner once.
+    """Tune the hyperparameters of networks on DATA, and test the winner once.
 
     \b
     Example:
@@ -218,8 +219,9 @@ def search(
         for warning in experiment.prepared.warnings:
             say(f"note: {warning}")
         follow(experiment, trials, workers, deadline)
-        stopped = None if experiment.is_finished(trials) else "timeout"
-        selection = None if stopped else experiment.choose(repeats, workers, deadline)
+        selection = experiment.choose(repeats, workers, deadline)
+        chosen = selection is not None or not repeats
+        stopped = _why_stopped(experiment, trials, deadline, chosen=chosen)
         summary = summarise(
             experiment,
             storage,
@@ -232,6 +234,16 @@ def search(
         emit(json.dumps(summary.document, allow_nan=False))
     else:
         emit(result(summary, click.get_current_context().obj).rstrip("\n"))
+
+
+def _why_stopped(
+    experiment: Experiment, trials: int, deadline: float, *, chosen: bool
+) -> str | None:
+    """Why a search ended early; None if all was done that was asked for."""
+    late = time.time() >= deadline
+    if experiment.is_finished(trials):
+        return "timeout" if late and not chosen else None
+    return "exhausted" if experiment.has_few_points and not late else "timeout"
 
 
 def _study_name(name: str) -> str:

@@ -705,6 +705,29 @@ def test_a_timeout_ends_well_and_the_same_command_goes_on_to_the_same_trials(
     )
 
 
+def test_a_space_of_few_points_ends_the_search_when_all_were_tried(hpo: Hpo) -> None:
+    few = ("--space", "learning_rate=0.01|0.1", "--space", "weight_decay=0|0.1|1")
+    ran = hpo("search", "iris", *QUICK, *few, "--repeats", 2)
+    assert ran.code == 0, ran.err
+    assert "trials: 6 complete" in ran.out
+    assert "(every point of the space was tried)" in ran.out
+    assert "trained again over 2 folds" in ran.out
+    document = hpo("search", "iris", *QUICK, *few, "--repeats", 2, "--json").document
+    assert document["stopped"] == "exhausted"
+    assert document["test"]["evaluations"] == 1
+
+
+def test_a_timeout_before_the_winner_is_chosen_says_so_and_the_command_goes_on(hpo: Hpo) -> None:
+    search(hpo, "--keep-sealed")
+    late = search(hpo, "--keep-sealed", "--repeats", 2, "--timeout", 1e-9)
+    assert (late["stopped"], late["selection"]) == ("timeout", None)
+    chosen = search(hpo, "--repeats", 2)
+    assert chosen["stopped"] is None
+    assert chosen["selection"] is not None
+    again = search(hpo, "--repeats", 2, "--timeout", 1e-9)
+    assert {**again, "seconds": 0} == {**chosen, "seconds": 0}
+
+
 def test_a_timeout_ends_training_that_has_no_end(hpo: Hpo) -> None:
     endless = ("--epochs", 10**6, "--patience", 0, "--timeout", 1)
     began = time.monotonic()
