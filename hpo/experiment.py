@@ -20,6 +20,7 @@ from hpo.choice import Chooser
 from hpo.data.splitting import Split
 from hpo.data.table import Dataset, describe_change, fingerprint
 from hpo.errors import NoFiniteTrialError, UsageError
+from hpo.known_trials import FINISHED
 from hpo.preparation import Prepared, prepare, refuse_giants
 from hpo.ranking import EXPERIMENT_ATTRIBUTE
 from hpo.search.evaluation import Workers
@@ -28,7 +29,7 @@ from hpo.search.loop import Event, search
 from hpo.search.narrowing import SETTINGS_ATTRIBUTE, NarrowingSettings, countable
 from hpo.search.space import SearchSpace
 from hpo.settings import DEFAULT_KEEP, Settings, describe_difference
-from hpo.study_store import FINISHED, StudyStore
+from hpo.study_store import StudyStore
 from storage import catalogue, history, ledger, slots
 from storage.artifacts import located, open_to_write
 from storage.records import ExperimentRecord, Look, RoundRecord, SelectionRecord, TrialRecord

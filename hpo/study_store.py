@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from hpo.known_trials import KnownTrials
 from hpo.persistence import DamagedModelError, Network
 from hpo.preparation import Prepared
 from hpo.ranking import EXPERIMENT_ATTRIBUTE, OURS, rank
@@ -30,8 +31,6 @@ WAIT_SECONDS = 0.1
 
 LONGEST_WAIT_SECONDS = 1.0
 """How long it only looks; then it asks for trials, also for those of dead searches."""
-
-FINISHED = frozenset({"COMPLETE", "PRUNED", "FAIL"})
 
 T = TypeVar("T")
 
@@ -61,9 +60,7 @@ class StudyStore:
         self.artifacts = artifacts
         self.keep = keep
         self.owner = leases.this_process()
-        self._losses: list[FinishedTrial] = []
-        # All trials with a lower id of Optuna's are finished, and known.
-        self._since = 0
+        self.known = KnownTrials(study_id)
 
     @contextmanager
     def join(self) -> Iterator[None]:
@@ -100,22 +97,8 @@ class StudyStore:
         return self.rounds.read(lambda connection: history.count(connection, self.study_id))
 
     def losses(self) -> list[FinishedTrial]:
-        """The complete trials; the metric is maximised, so a loss is its negative.
-
-        What is finished stays as it is, so it is read once.
-        """
-        found = self.rounds.read(
-            lambda connection: history.trials(connection, self.study_id, self._since, OURS)
-        )
-        loose: list[FinishedTrial] = []
-        settled = True
-        for trial in found:
-            settled = settled and trial.state in FINISHED
-            if settled:
-                self._since = trial.trial_id + 1
-            if (loss := _loss(trial)) is not None:
-                (self._losses if settled else loose).append(loss)
-        return self._losses + loose
+        """The complete trials; the metric is maximised, so a loss is its negative."""
+        return self.rounds.read(self.known.losses)
 
     def points(self) -> list[Point]:
         """The parameters of every trial, in whatever state."""
@@ -136,9 +119,12 @@ class StudyStore:
         """Take a fair share of the waiting trials numbered under ``below``."""
 
         def claim(connection: Connection) -> list[records.Slot]:
-            return leases.claim(connection, self.study_id, self.uid, self.owner, below, self._since)
+            since = self.known.since
+            return leases.claim(connection, self.study_id, self.uid, self.owner, below, since)
 
-        return [Slot(slot.number, slot.params) for slot in self.write(claim)]
+        claimed = [Slot(slot.number, slot.params) for slot in self.write(claim)]
+        self.known.claim(claimed)
+        return claimed
 
     def wait(self, below: int) -> bool:
         """Wait while others train all trials under ``below`` that are left; False if none is left.
@@ -147,7 +133,7 @@ class StudyStore:
         """
 
         def unfinished(connection: Connection) -> set[str]:
-            return history.unfinished(connection, self.study_id, below, self._since)
+            return history.unfinished(connection, self.study_id, below, self.known.since)
 
         deadline = time.monotonic() + LONGEST_WAIT_SECONDS
         while states := self.rounds.read(unfinished):
@@ -167,7 +153,9 @@ class StudyStore:
         entered, unused = self.write(lambda connection: self._finish(connection, results, kept))
         for digest in unused:
             self.artifacts.delete(digest)
-        return [outcome for outcome in outcomes if outcome.number in entered]
+        recorded = [outcome for outcome in outcomes if outcome.number in entered]
+        self.known.enter(recorded)
+        return recorded
 
     def predictions(self, numbers: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         """What networks of complete trials give for the validation rows, (rows, outputs) each."""
@@ -222,7 +210,7 @@ class StudyStore:
         leases.beat(connection, self.uid, self.owner)
 
     def _leave(self, connection: Connection) -> None:
-        leases.leave(connection, self.study_id, self.uid, self.owner, self._since)
+        leases.leave(connection, self.study_id, self.uid, self.owner, self.known.since)
 
     def _finish(
         self,
@@ -285,12 +273,6 @@ class StudyStore:
             )
         network = self._network(outcome)
         return Artifact(*network.to_bytes()).digest, network
-
-
-def _loss(trial: records.TrialRecord) -> FinishedTrial | None:
-    if trial.value is None or OURS not in trial.attributes:
-        return None
-    return FinishedTrial(trial.number, -trial.value, trial.params)
 
 
 def _result(outcome: Outcome) -> records.Result:

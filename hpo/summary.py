@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpo.experiment import Experiment
+from hpo.known_trials import FINISHED
 from hpo.ranking import OURS, rank
-from hpo.study_store import FINISHED
 from storage.records import Look, SelectionRecord, TrialRecord
 from storage.urls import masked
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from storage.errors import StorageError, StudyGoneError
 from storage.ordinary import by_revision
-from storage.records import TrialRecord
+from storage.records import Stage, TrialRecord
 
 _STUDIES: sa.Table = models.StudyModel.__table__
 _STUDY_ATTRIBUTES: sa.Table = models.StudyUserAttributeModel.__table__
@@ -94,22 +94,29 @@ def trials(
     named = chosen if attribute is None else sa.and_(chosen, _ATTRIBUTES.c.key == attribute)
     attributes = _attributes(connection, named)
     values = _values(connection, chosen)
-    rows = connection.execute(
-        sa.select(_TRIALS.c.number, _TRIALS.c.state, _TRIALS.c.trial_id)
-        .where(chosen)
-        .order_by(_TRIALS.c.number)
-    )
     return [
         TrialRecord(
             number=number,
-            state=state.name,
+            state=state,
             value=values.get(number),
             params=params.get(number, {}),
             attributes=attributes.get(number, {}),
             trial_id=trial_id,
         )
-        for number, state, trial_id in rows
+        for number, state, trial_id in stages(connection, study_id, since)
     ]
+
+
+@by_revision
+def stages(connection: Connection, study_id: int, since: int = 0) -> list[Stage]:
+    """How far the trials from Optuna's id ``since`` on have come, in the order of their numbers."""
+    query = (
+        sa.select(_TRIALS.c.number, _TRIALS.c.state, _TRIALS.c.trial_id)
+        .where(_TRIALS.c.study_id == study_id, _TRIALS.c.trial_id >= since)
+        .order_by(_TRIALS.c.number)
+    )
+    rows = connection.execute(query).all()
+    return [Stage(number, state.name, trial_id) for number, state, trial_id in rows]
 
 
 @by_revision
@@ -127,7 +134,7 @@ def waiting(
         .where(_TRIALS.c.trial_id.not_in(taken))
         .order_by(_TRIALS.c.number)
     )
-    return [(row.number, row.trial_id) for row in connection.execute(query)]
+    return list(connection.execute(query).tuples().all())
 
 
 @by_revision
@@ -159,8 +166,8 @@ def running(connection: Connection, ids: sa.Select[tuple[int]]) -> dict[int, int
     query = sa.select(_TRIALS.c.number, _TRIALS.c.trial_id).where(
         _TRIALS.c.trial_id.in_(ids), _TRIALS.c.state == TrialState.RUNNING
     )
-    rows = connection.execute(query.order_by(_TRIALS.c.number))
-    return {row.number: row.trial_id for row in rows}
+    rows = connection.execute(query.order_by(_TRIALS.c.number)).tuples()
+    return dict(rows.all())
 
 
 def _params(
@@ -180,7 +187,7 @@ def _params(
     )
     known: dict[str, BaseDistribution] = {}
     params: dict[int, dict[str, Any]] = {}
-    for number, trial_id, name, value, text in connection.execute(query):
+    for number, trial_id, name, value, text in connection.execute(query).all():
         if ids is not None and trial_id not in ids:
             continue
         distribution = known.get(text) or known.setdefault(text, json_to_distribution(text))
@@ -195,7 +202,8 @@ def _values(connection: Connection, chosen: sa.ColumnElement[bool]) -> dict[int,
         .where(chosen, _TRIALS.c.state == TrialState.COMPLETE)
     )
     decode = models.TrialValueModel.stored_repr_to_value
-    return {number: decode(value, kind) for number, value, kind in connection.execute(query)}
+    rows = connection.execute(query).all()
+    return {number: decode(value, kind) for number, value, kind in rows}
 
 
 def _attributes(
@@ -207,6 +215,6 @@ def _attributes(
         .where(chosen)
     )
     attributes: dict[int, dict[str, Any]] = {}
-    for number, key, text in connection.execute(query):
+    for number, key, text in connection.execute(query).all():
         attributes.setdefault(number, {})[key] = json.loads(text)
     return attributes

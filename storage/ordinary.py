@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from sqlalchemy.orm import scoped_session, sessionmaker
 
 from storage.errors import StorageError, StudyGoneError
-from storage.records import Json, Result, Slot, TrialRecord
+from storage.records import Json, Result, Slot, Stage, TrialRecord
 
 OPTION = "hpo_ordinary"
 """The execution option of a connection that holds the storage whose code is to be used."""
@@ -124,6 +124,15 @@ def trials(
             },
             trial_id=_id(trial),
         )
+        for trial in _trials(inside, study_id, since)
+    ]
+
+
+def stages(
+    inside: RDBStorage, _connection: Connection, study_id: int, since: int = 0
+) -> list[Stage]:
+    return [
+        Stage(trial.number, trial.state.name, _id(trial))
         for trial in _trials(inside, study_id, since)
     ]
 

@@ -103,6 +103,14 @@ class TrialRecord:
     trial_id: int = field(default=0, compare=False)
 
 
+class Stage(NamedTuple):
+    """How far a trial has come; see `TrialRecord`."""
+
+    number: int
+    state: str
+    trial_id: int
+
+
 class Kept(NamedTuple):
     """A stored network: its trial's number, its digest and the trial's value."""
 

@@ -36,6 +36,9 @@ _ATTRIBUTES: sa.Table = models.TrialUserAttributeModel.__table__
 
 _FINITE = models.TrialValueModel.TrialValueType.FINITE.name
 
+_MOST_IDS = 500
+"""A statement takes a limited number of variables."""
+
 METRIC_NAMES = "study:metric_names"
 """The system attribute in which Optuna keeps the names of a study's values."""
 
@@ -122,7 +125,7 @@ def _newest(connection: Connection, study_id: int, limit: int) -> dict[int, int]
         .order_by(_TRIALS.c.trial_id.desc())
         .limit(limit)
     )
-    return {row.number: row.trial_id for row in connection.execute(query)}
+    return dict(connection.execute(query).tuples().all())
 
 
 @by_revision
@@ -184,13 +187,17 @@ def finish(connection: Connection, ids: Mapping[int, int], results: Sequence[Res
             for key, value in each.attributes.items()
         ),
     )
-    end = {_TRIALS.c.state: sa.bindparam("end"), _TRIALS.c.datetime_complete: _now()}
-    update = _TRIALS.update().where(_TRIALS.c.trial_id == sa.bindparam("id")).values(end)
-    rows = [
-        {"id": ids[each.number], "end": "FAIL" if each.value is None else "COMPLETE"}
-        for each in results
-    ]
-    connection.execute(update, rows)
+    now = _now()
+    for state in (TrialState.COMPLETE, TrialState.FAIL):
+        ended = [ids[each.number] for each in results if _state(each) == state]
+        for start in range(0, len(ended), _MOST_IDS):
+            some = _TRIALS.c.trial_id.in_(ended[start : start + _MOST_IDS])
+            end = {_TRIALS.c.state: state, _TRIALS.c.datetime_complete: now}
+            connection.execute(_TRIALS.update().where(some).values(end))
+
+
+def _state(result: Result) -> TrialState:
+    return TrialState.FAIL if result.value is None else TrialState.COMPLETE
 
 
 def _intermediate(value: float) -> tuple[float | None, str]:

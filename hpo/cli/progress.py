@@ -17,11 +17,11 @@ from rich.text import Text
 
 from hpo.cli.words import metric_word, parameters, score, searched
 from hpo.experiment import Experiment
+from hpo.known_trials import FINISHED
 from hpo.ranking import rank
 from hpo.search.evaluation import Outcome
 from hpo.search.loop import Event, OthersTrain, RoundClaimed
 from hpo.search.space import Listed, Ranges
-from hpo.study_store import FINISHED
 from storage.records import TrialRecord
 
 BAR_CELLS = 24
