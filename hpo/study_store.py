@@ -234,7 +234,9 @@ class StudyStore:
         ]
         catalogue.save_artifacts(connection, self.uid, new)
         leases.drop(connection, self.uid, self.owner, results)
-        dropped = catalogue.load_artifacts(connection, self.uid)[self.keep :] if new else []
+        if not new:
+            return set(ids), []
+        dropped = catalogue.load_artifacts(connection, self.uid)[self.keep :]
         catalogue.drop_artifacts(connection, self.uid, [each.number for each in dropped])
         unused = catalogue.unreferenced(connection, [each.digest for each in dropped])
         return set(ids), unused
