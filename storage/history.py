@@ -134,7 +134,7 @@ def waiting(
         .where(_TRIALS.c.trial_id.not_in(taken))
         .order_by(_TRIALS.c.number)
     )
-    return list(connection.execute(query).tuples().all())
+    return list(connection.execute(query).all())
 
 
 @by_revision
@@ -166,7 +166,7 @@ def running(connection: Connection, ids: sa.Select[tuple[int]]) -> dict[int, int
     query = sa.select(_TRIALS.c.number, _TRIALS.c.trial_id).where(
         _TRIALS.c.trial_id.in_(ids), _TRIALS.c.state == TrialState.RUNNING
     )
-    rows = connection.execute(query.order_by(_TRIALS.c.number)).tuples()
+    rows = connection.execute(query.order_by(_TRIALS.c.number))
     return dict(rows.all())
 
 

@@ -36,7 +36,7 @@ _ATTRIBUTES: sa.Table = models.TrialUserAttributeModel.__table__
 
 _FINITE = models.TrialValueModel.TrialValueType.FINITE.name
 
-_MOST_IDS = 500
+_MOST_IDS = 90
 """A statement takes a limited number of variables."""
 
 METRIC_NAMES = "study:metric_names"
@@ -125,7 +125,7 @@ def _newest(connection: Connection, study_id: int, limit: int) -> dict[int, int]
         .order_by(_TRIALS.c.trial_id.desc())
         .limit(limit)
     )
-    return dict(connection.execute(query).tuples().all())
+    return dict(connection.execute(query).all())
 
 
 @by_revision
