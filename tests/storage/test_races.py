@@ -197,6 +197,17 @@ def let_lease_run_out(database: Database, experiment: Experiment) -> None:
     database.sql("UPDATE hpo_owners SET beat = beat - 3600 WHERE uid = ?", uid)
 
 
+def trained_too_late(
+    database: Database, experiment: Experiment
+) -> tuple[list[Slot], list[Outcome]]:
+    """What this search claims of the first round, and the results; it is taken for dead then."""
+    create_first_round(experiment)
+    slots = experiment.store.claim(TRIALS)
+    trained = outcomes(experiment, slots)
+    let_lease_run_out(database, experiment)
+    return slots, trained
+
+
 def states(database: Database) -> list[str]:
     return [trial["state"] for trial in database.stored_trials("iris").values()]
 
@@ -264,9 +275,7 @@ def test_a_result_that_comes_after_its_lease_ran_out_is_dropped(
     database: Database, searches: Pair
 ) -> None:
     first, second = searches
-    create_first_round(first)
-    trained = outcomes(first, first.store.claim(TRIALS))
-    let_lease_run_out(database, first)
+    _, trained = trained_too_late(database, first)
     taken = second.store.claim(TRIALS)
     # With nobody else alive it takes all: what the dead one held, and what nobody had.
     assert [slot.number for slot in taken] == list(range(TRIALS))
@@ -286,10 +295,7 @@ def test_a_result_at_the_moment_in_which_its_trial_is_taken_away_is_entered_once
     database: Database, searches: Pair
 ) -> None:
     first, second = searches
-    create_first_round(first)
-    slots = first.store.claim(TRIALS)
-    trained = outcomes(first, slots)
-    let_lease_run_out(database, first)
+    slots, trained = trained_too_late(database, first)
     with let_in_before("INSERT INTO trial_values", lambda: claim(second)) as other:
         entered = first.store.finish(trained)
     assert other.was_blocked
@@ -302,10 +308,7 @@ def test_a_trial_at_the_moment_in_which_its_late_result_comes_is_the_new_owners(
     database: Database, searches: Pair
 ) -> None:
     first, second = searches
-    create_first_round(first)
-    slots = first.store.claim(TRIALS)
-    trained = outcomes(first, slots)
-    let_lease_run_out(database, first)
+    slots, trained = trained_too_late(database, first)
     with let_in_before("INSERT INTO hpo_claims", lambda: first.store.finish(trained)) as other:
         taken = claim(second)
     assert other.was_blocked
