@@ -5,22 +5,21 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hpo.handover import best_epochs, enter, mean_network, stored
 from hpo.persistence import Network
 from hpo.preparation import Prepared
 from hpo.search.expectation import Expectation, expected_score, measured_score
-from hpo.search.folds import Folds
+from hpo.search.folds import Folds, count_folds
 from hpo.search.repeats import Job, Repeat, pooled_target, repeat
 from hpo.search.selection import Candidate, best_candidate, complete_candidates
+from hpo.search.views import out_of_fold
 from hpo.study_store import StudyStore
-from storage import catalogue
-from storage.artifacts import Artifact
 from storage.records import SelectionRecord, TrialRecord
 
 CANDIDATES = 6
@@ -36,7 +35,8 @@ class Chooser:
 
     Each of the best `CANDIDATES` is trained ``repeats`` times more. Where training and validation
     rows are few, that is over folds of both, so that every row scores each candidate once, and what
-    is handed over is the mean of networks that together have seen all of them.
+    is handed over is the mean of networks that together have seen all of them. Where folds scored
+    the trials, each is trained ``repeats`` times over as many folds, dealt anew.
     """
 
     store: StudyStore
@@ -46,11 +46,7 @@ class Chooser:
 
     def stored(self, finished: int) -> SelectionRecord | None:
         """The winner that a search has chosen among as many finished trials."""
-        return self.store.rounds.read(
-            lambda connection: catalogue.load_selection(
-                connection, self.store.uid, finished, self.repeats
-            )
-        )
+        return stored(self.store, finished, self.repeats)
 
     def choose(
         self, ranked: Sequence[TrialRecord], finished: int, n_workers: int, deadline: float
@@ -63,9 +59,9 @@ class Chooser:
             return None
         problem, dealt = self.prepared.problem, self._folds()
         jobs = [
-            Job(trial.number, trial.params, self._epochs(trial), each)
+            Job(trial.number, trial.params, best_epochs(self.prepared, trial), each)
             for trial in ranked[:CANDIDATES]
-            for each in range(self.repeats)
+            for each in range(self._networks)
         ]
         done = [each for part in repeat(problem, dealt, jobs, n_workers, deadline) for each in part]
         if len(done) < len(jobs):
@@ -75,24 +71,32 @@ class Chooser:
             if math.isfinite(each.value):
                 scores = each.value, each.train_value
                 found.setdefault(each.number, {})[each.repeat] = scores
-        candidates = complete_candidates(found, self.repeats)
+        places = self.repeats if dealt is None else count_folds(dealt)
+        candidates = [each.by_place(places) for each in complete_candidates(found, self._networks)]
         if not candidates:
             return None
         winner = best_candidate(candidates)
         own = {number: self._of(done, number) for number in (each.number for each in candidates)}
         expectation = self._expectation(own, winner, dealt)
-        network = self._network(own[winner.number], winner, ranked)
-        return self._enter(network, winner, candidates, expectation, finished, dealt is not None)
+        (trial,) = (each for each in ranked if each.number == winner.number)
+        params = [each.params for each in own[winner.number]]
+        network = mean_network(self.store, self.prepared, trial, params)
+        return self._enter(network, winner, candidates, expectation, finished, dealt)
+
+    @property
+    def _networks(self) -> int:
+        """How many of each candidate are trained."""
+        return self.repeats * self.prepared.problem.n_networks
 
     def _folds(self) -> Folds | None:
         problem = self.prepared.problem
+        if problem.folds is not None:
+            anew = self.prepared.folds(problem.n_networks)
+            # Groups that could be dealt out once cannot always be in another way.
+            return problem.folds if anew is None else anew
         if len(problem.training) + len(problem.validation) > MOST_FOLDED_ROWS:
             return None
         return self.prepared.folds(self.repeats)
-
-    def _epochs(self, trial: TrialRecord) -> int:
-        """As many as its own network was trained for until it was best."""
-        return int(trial.attributes.get("best_epoch") or self.prepared.problem.settings.epochs)
 
     @staticmethod
     def _of(done: Sequence[Repeat], number: int) -> list[Repeat]:
@@ -104,18 +108,17 @@ class Chooser:
     ) -> Expectation:
         """The score to expect of the model that is handed over.
 
-        Over folds: that of the winner's networks on the rows that each did not see. It is a little
-        below what their mean will do. Else that of the candidates' means on the validation rows,
-        without what the winner owes to being the best of them.
+        Over folds: that of the winner's networks on the rows that each did not see; of several for
+        a row that of their mean. It is a little below what the mean of all will do. Else that of
+        the candidates' means on the validation rows, without what the winner owes to being the best
+        of them.
         """
         problem = self.prepared.problem
         if dealt is not None:
-            target = pooled_target(problem)
-            losses = np.empty(len(target))
-            for each in own[winner.number]:
-                losses[dealt == each.repeat] = self._losses(
-                    each.prediction, target[dealt == each.repeat]
-                )
+            target, n_folds = pooled_target(problem), count_folds(dealt)
+            predictions = [each.prediction for each in own[winner.number]]
+            means = [np.mean(predictions[fold::n_folds], axis=0) for fold in range(n_folds)]
+            losses = self._losses(out_of_fold(means, dealt), target)
             return measured_score(losses, target, problem.metric, self.seed)
         target = problem.validation_target
         losses = np.stack(
@@ -135,16 +138,6 @@ class Chooser:
         )[0]
         return losses
 
-    def _network(
-        self, own: Sequence[Repeat], winner: Candidate, ranked: Sequence[TrialRecord]
-    ) -> Network:
-        (trial,) = (each for each in ranked if each.number == winner.number)
-        recipe = self.prepared.problem.recipe.of(trial.params)
-        members = np.stack([each.params for each in own])
-        about = {"experiment": self.store.uid, "number": trial.number, "validation": trial.value}
-        network = self.prepared.network(members[0], about, recipe.architecture)
-        return replace(network, params=members)
-
     def _enter(
         self,
         network: Network,
@@ -152,13 +145,13 @@ class Chooser:
         candidates: Sequence[Candidate],
         expectation: Expectation,
         finished: int,
-        folded: bool,
+        dealt: Folds | None,
     ) -> SelectionRecord | None:
-        (digest,) = self.store.artifacts.save_all([Artifact(*network.to_bytes())])
         record = {
             "expected": expectation.score,
             "expected_se": expectation.standard_error,
-            "folds": self.repeats if folded else None,
+            "folds": None if dealt is None else count_folds(dealt),
+            "networks": self._networks,
             "candidates": [
                 {
                     "trial": each.number,
@@ -173,10 +166,5 @@ class Chooser:
                 for each in sorted(candidates, key=lambda each: (-each.value, each.number))
             ],
         }
-        new = SelectionRecord(finished, self.repeats, winner.number, digest, record)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        self.store.write(
-            lambda connection: catalogue.save_selection(connection, self.store.uid, new, now)
-        )
-        # Another search that finished at the same moment may have been the first.
-        return self.stored(finished)
+        new = SelectionRecord(finished, self.repeats, winner.number, "", record)
+        return enter(self.store, network, new)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,9 +21,11 @@ from hpo.choice import Chooser
 from hpo.data.splitting import Split
 from hpo.data.table import Dataset, describe_change, fingerprint
 from hpo.errors import NoFiniteTrialError, UsageError
+from hpo.handover import stored
 from hpo.known_trials import FINISHED
-from hpo.preparation import Prepared, prepare, refuse_giants
+from hpo.preparation import Prepared, prepare, prepare_whole, refuse_giants
 from hpo.ranking import EXPERIMENT_ATTRIBUTE
+from hpo.refit import Refit
 from hpo.search.evaluation import Workers
 from hpo.search.expectation import Expectation, expected_score
 from hpo.search.loop import Event, search
@@ -66,6 +69,7 @@ class Experiment:
     narrowing: NarrowingSettings
     prepared: Prepared
     store: StudyStore
+    dataset: Dataset
 
     def search(self, total: int, n_workers: int, deadline: float = math.inf) -> Iterator[Event]:
         """Train until ``total`` trials have finished; yields what the storage holds by then.
@@ -125,7 +129,7 @@ class Experiment:
     def expectation(self) -> Expectation:
         """The score to expect of the winner on new rows."""
         problem = self.prepared.problem
-        target = problem.validation_target
+        target = problem.scored.target
         ranked = [trial.number for trial in self.store.ranked()]
         numbers = sorted(ranked[: max(2, CANDIDATE_BYTES // (8 * len(target)))])
         losses = np.empty((len(numbers), len(target)))
@@ -137,20 +141,45 @@ class Experiment:
         return expected_score(losses, target, problem.metric, self.settings.seed)
 
     def choose(
-        self, repeats: int, n_workers: int, deadline: float = math.inf
+        self, repeats: int, n_workers: int, deadline: float = math.inf, *, refit: bool = False
     ) -> SelectionRecord | None:
         """The winner among the best trials, each trained ``repeats`` times more.
 
         None if ``repeats`` is 0, if the best could not be trained again, or if ``deadline``, by
-        ``time.time``, passes before they are.
+        ``time.time``, passes before they are. With ``refit`` it is then trained on all rows but
+        those for the test; without repeats that is the first of the ranking. What was chosen stands
+        if ``deadline`` passes in between.
+
+        Raises
+        ------
+        NoFiniteTrialError
+            If the winner cannot be trained on all rows.
         """
         ranked = self.store.ranked()
         states = self.store.states()
         finished = sum(states.get(state, 0) for state in FINISHED)
-        chooser = Chooser(self.store, self.prepared, self.settings.seed, repeats)
-        if not repeats or not ranked:
+        if not ranked:
             return None
-        return chooser.stored(finished) or chooser.choose(ranked, finished, n_workers, deadline)
+        if refit and (found := stored(self.store, finished, repeats, refit=True)):
+            return found
+        chosen = None
+        if repeats:
+            chooser = Chooser(self.store, self.prepared, self.settings.seed, repeats)
+            chosen = chooser.stored(finished)
+            chosen = chosen or chooser.choose(ranked, finished, n_workers, deadline)
+        if not refit or time.time() >= deadline:
+            return chosen
+        whole = prepare_whole(self.dataset, self.settings, self.prepared)
+        trial = next(each for each in ranked if chosen is None or each.number == chosen.number)
+        told = self._unchosen() if chosen is None else chosen.record
+        again = Refit(self.store, whole, repeats)
+        return again.train(trial, told, finished, n_workers, deadline) or chosen
+
+    def _unchosen(self) -> dict[str, Any]:
+        """What is to be told of the first of the ranking where none was trained again."""
+        expected, standard_error = self.expectation()
+        told = {"expected": expected, "expected_se": standard_error}
+        return {**told, "folds": None, "candidates": []}
 
     def test(self, trial: TrialRecord, selection: SelectionRecord | None = None) -> Look:
         """The score on the test rows; a look that the ledger counts, once per model.
@@ -162,12 +191,13 @@ class Experiment:
         else:
             digest, network = selection.digest, self.store.model(trial.number, selection.digest)
         metric = self.prepared.problem.metric
+        again = ", refitted" if selection is not None and selection.refit else ""
         return ledger.look(
             self.store.write,
             self.store.uid,
             self.store.owner,
             digest,
-            f"winner of the search (trial {trial.number})",
+            f"winner of the search (trial {trial.number}{again})",
             lambda: self.prepared.sealed.score(network, metric),
         )
 
@@ -226,7 +256,7 @@ def joined(
         # Those that the study began with, also if a later version has other defaults.
         narrowing = NarrowingSettings.from_json(attributes[SETTINGS_ATTRIBUTE])
         with store.join():
-            yield Experiment(study, settings, narrowing, prepared, store)
+            yield Experiment(study, settings, narrowing, prepared, store, dataset)
     finally:
         rounds.close()
 

@@ -60,6 +60,7 @@ class Leaderboard:
 
     ``network`` are the numbers of units, layer by layer, and ``weights`` how many numbers such a
     network learns; None where they are not stored. ``maximised`` says which values are better.
+    ``cv`` is the number of folds that scored each trial, None where the validation rows did.
     """
 
     study: str
@@ -69,6 +70,7 @@ class Leaderboard:
     weights: int | None
     counts: Mapping[str, int]
     entries: Sequence[Entry]
+    cv: int | None = None
 
     def document(self, storage: str, top: int | None = None) -> dict[str, Any]:
         """The JSON object of ``--json``, with the best ``top`` trials, or with all."""
@@ -77,6 +79,7 @@ class Leaderboard:
             "storage": storage,
             "metric": self.metric,
             "direction": "maximize" if self.maximised else "minimize",
+            "cv": self.cv,
             "network": self.network and list(self.network),
             "weights": self.weights,
             "trials": {state: self.counts.get(state, 0) for state in STATES.values()},
@@ -140,7 +143,8 @@ def read_leaderboard(connection: Connection, name: str | None) -> Leaderboard:
     ]
     counts = Counter(entry.state for entry in entries)
     network, weights = _network(connection, study.experiment)
-    return Leaderboard(study.name, metric, maximised, network, weights, counts, entries)
+    cv = settings.get("cv") if settings else None
+    return Leaderboard(study.name, metric, maximised, network, weights, counts, entries, cv)
 
 
 def choose(studies: Sequence[Study], name: str | None) -> Study:

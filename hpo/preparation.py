@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hpo.cross_validation import deal, describe_folds, folded
 from hpo.data.encoding import Encoding
 from hpo.data.errors import DataError
 from hpo.data.metrics import Metric, find_metric
@@ -23,8 +24,9 @@ from hpo.nn.architecture import Architecture, Head
 from hpo.nn.members import Rows, TrainingSettings
 from hpo.nn.schedules import Schedule
 from hpo.persistence import Network
+from hpo.search import streams
 from hpo.search.evaluation import Problem, row_order
-from hpo.search.folds import Folds, deal_folds, deal_groups
+from hpo.search.folds import Folds
 from hpo.search.repeats import pooled_target
 from hpo.search.space import SearchSpace
 from hpo.settings import Settings, batch_size_for
@@ -67,26 +69,18 @@ class Prepared:
         Classes are spread evenly, and the rows of a group stay together. None where they are too
         few, and where time decides: later rows would be learnt from to predict earlier ones.
         """
-        problem, seed = self.problem, self.problem.seed
-        n_rows = len(problem.training) + len(problem.validation)
-        least = max(2, problem.metric.least_rows)
-        if n_folds < 2 or n_rows < least * n_folds:
-            return None
-        target = pooled_target(problem)
-        classes = target if problem.target.task == "classification" else None
-        if self.steering is None:
-            return deal_folds(n_rows, classes, seed, n_folds)
-        if self.steering.kind == "time":
-            return None
+        problem, steering = self.problem, self.steering
         rows = np.concatenate([self.split.train, self.split.validation])
-        return deal_groups(self.steering.keys[rows], classes, seed, n_folds)
+        classes = pooled_target(problem) if problem.target.task == "classification" else None
+        seed, stream = problem.seed, streams.FOLDS
+        return deal(rows, classes, steering, problem.metric, seed, n_folds, stream)
 
     @property
     def rows(self) -> dict[str, int]:
-        """How many rows each part of the split has."""
+        """How many rows each part of the split has; with folds the first two are the same rows."""
         return {
             "train": len(self.problem.training),
-            "validation": len(self.problem.validation),
+            "validation": len(self.problem.scored.target),
             "test": len(self.sealed),
         }
 
@@ -108,17 +102,22 @@ class Prepared:
 def prepare(dataset: Dataset, settings: Settings, kept: Split | None = None) -> Prepared:
     """Split and encode; everything that is fitted is fitted on the training rows alone.
 
-    ``kept`` is the split that a study began with: NumPy may draw another one in a later version.
+    With ``settings.cv`` these are all rows but those for the test. ``kept`` is the split that a
+    study began with: NumPy may draw another one in a later version.
 
     Raises
     ------
     DataError
         If there are too few rows, or nothing to learn from.
+    UsageError
+        If the folds that were asked for cannot be.
     """
     classification = settings.task == "classification"
     metric = find_metric(settings.metric, settings.task)
     sizes = {"test_size": settings.test_size, "validation_size": settings.validation_size}
     split, rare = draw_parts(dataset, classification=classification, seed=settings.seed, **sizes)
+    if settings.cv is not None:
+        split = folded(split, dataset, settings, metric)
     split = kept or split
     sealed = _sealed(dataset, split)
     _check_parts(split, sealed, metric)
@@ -140,11 +139,22 @@ def prepare(dataset: Dataset, settings: Settings, kept: Split | None = None) -> 
         training_target=units(target, dataset, split.train),
         validation_target=units(target, dataset, split.validation),
         seed=settings.seed,
+        folds=split.folds,
     )
-    told = (*describe_parts(dataset, split, **sizes), *rare)
+    if not len(split.validation):
+        sizes["validation_size"] = 0
+    told = (*describe_parts(dataset, split, **sizes), *describe_folds(split, dataset, settings))
     unseen = _unseen_classes(dataset, split) if classification else []
-    warnings = (*dataset.warnings, *told, *unseen)
+    warnings = (*dataset.warnings, *told, *rare, *unseen)
     return Prepared(encoding, problem, sealed, split, warnings, dataset.steering)
+
+
+def prepare_whole(dataset: Dataset, settings: Settings, prepared: Prepared) -> Prepared:
+    """Likewise with the validation rows among those for training, in batches of the same size."""
+    if not len(prepared.split.validation):
+        return prepared
+    whole = prepare(dataset, settings, prepared.split.pooled())
+    return replace(whole, problem=replace(whole.problem, settings=prepared.problem.settings))
 
 
 def machine_memory() -> int:
@@ -160,12 +170,14 @@ def refuse_giants(prepared: Prepared, space: SearchSpace) -> None:
     problem = prepared.problem
     hidden = space.distributions.get("hidden")
     shapes = getattr(hidden, "choices", ()) or (",".join(map(str, problem.architecture.hidden)),)
+    count = problem.n_networks
     needed, sizes = max(
-        (problem.member_bytes(problem.recipe.of({"hidden": each})), each) for each in shapes
+        (count * problem.member_bytes(problem.recipe.of({"hidden": each})), each) for each in shapes
     )
     if needed > machine_memory():
+        what = "one network needs" if count == 1 else f"the {count} networks of a trial need"
         raise UsageError(
-            f"--hidden {sizes}: one network needs {needed / 2**30:,.1f} GiB to train, but this "
+            f"--hidden {sizes}: {what} {needed / 2**30:,.1f} GiB to train, but this "
             f"machine has {machine_memory() / 2**30:,.1f} GiB; choose smaller layers"
         )
 
@@ -191,10 +203,11 @@ def _check_test_classes(dataset: Dataset, target: TargetEncoding) -> None:
 
 
 def _check_parts(split: Split, sealed: SealedRows, metric: Metric) -> None:
-    for name, rows in (("validation", split.validation), ("test", sealed)):
-        if len(rows) < metric.least_rows:
+    validation = [("validation", len(split.validation))] if len(split.validation) else []
+    for name, count in (*validation, ("test", len(sealed))):
+        if count < metric.least_rows:
             raise DataError(
-                f"the {name} part would have {len(rows)} row, and {metric.name} needs at least "
+                f"the {name} part would have {count} row, and {metric.name} needs at least "
                 f"{metric.least_rows}; give more rows, or larger sizes"
             )
 

@@ -49,7 +49,7 @@ def rehearse(
     # One stack of each recipe.
     samples = {
         prepared.problem.recipe.of(stack[0].params): stack
-        for stack in stacks(prepared.problem, slots, workers)
+        for stack in stacks(prepared.problem, slots, workers, prepared.problem.n_networks)
     }
     outcomes: list[Outcome] = []
     seconds = 0.0
@@ -67,6 +67,7 @@ def rehearse(
         "task": settings.task,
         "metric": settings.metric,
         "rows": prepared.rows,
+        "cv": settings.cv,
         "network": list(prepared.problem.architecture.sizes),
         "trials": {"total": trials, "rounds": rounds, "per_round": per_round},
         "space": space.ranges({}),
@@ -88,7 +89,7 @@ def _bytes(prepared: Prepared, epochs: int, outcomes: list[Outcome], trials: int
     """About what tables and stored networks take."""
     problem = prepared.problem
     curves = 4 * epochs * max((len(each.curves or ()) for each in outcomes), default=0)
-    prediction = 4 * len(problem.validation) * problem.architecture.n_outputs
-    blank = np.zeros(problem.architecture.n_params, np.float32)
+    prediction = 4 * len(problem.scored.target) * problem.architecture.n_outputs
+    blank = np.zeros((problem.n_networks, problem.architecture.n_params), np.float32)
     network = sum(map(len, prepared.network(blank, {}).to_bytes()))
     return trials * (TRIAL_BYTES + curves + prediction) + min(keep, trials) * network

@@ -21,6 +21,8 @@ SCHEDULES = ("constant", "step", "exponential", "cosine", "one_cycle")
 DEFAULT_ROUNDS = 5
 DEFAULT_TRIALS = 100
 DEFAULT_REPEATS = 5
+MOST_FOLDS = 100
+"""As many as a stored split has room for."""
 DEFAULT_KEEP = 50
 """How many networks of a study are kept whole: the best by validation score."""
 
@@ -34,7 +36,8 @@ class Settings:
 
     ``space`` as `SearchSpace.to_json` gives it; ``group`` or ``time`` is the column by which rows
     are split, and studies of older versions have neither. ``batch_size`` None is `batch_size_for`
-    the number of training rows; ``patience`` None trains every network for all ``epochs``.
+    the number of training rows; ``patience`` None trains every network for all ``epochs``. ``cv``
+    is the number of folds that score a trial, None where the validation rows do.
     """
 
     target: str | None
@@ -57,6 +60,7 @@ class Settings:
     patience: int | None = None
     schedule: str = DEFAULT_SCHEDULE
     warmup: float = DEFAULT_WARMUP
+    cv: int | None = None
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Settings:

@@ -70,6 +70,7 @@ def summarise(
         "task": experiment.settings.task,
         "metric": experiment.settings.metric,
         "rows": experiment.prepared.rows,
+        "cv": experiment.settings.cv,
         "trials": {
             "complete": states["COMPLETE"],
             "pruned": states["PRUNED"],
@@ -96,7 +97,10 @@ def summarise(
 def _selection(selection: SelectionRecord) -> dict[str, Any]:
     """How the winner was chosen."""
     told = {name: selection.record[name] for name in ("folds", "candidates")}
-    return {"repeats": selection.repeats} | told
+    # Older ones do not tell of these.
+    networks = selection.record.get("networks", selection.repeats)
+    refit = selection.record.get("refit")
+    return {"repeats": selection.repeats, **told, "networks": networks, "refit": refit}
 
 
 def _edges(experiment: Experiment, winner: TrialRecord) -> dict[str, str]:

@@ -112,25 +112,29 @@ def load_predictions(
 
 def save_selection(connection: Connection, uid: str, new: SelectionRecord, created_at: str) -> None:
     """Enter which trial won; the first to say so for as many trials is right."""
-    if load_selection(connection, uid, new.trials, new.repeats) is None:
-        values = new._asdict() | {"record": json.dumps(new.record)}
-        keys = {"experiment": uid, "created_at": created_at}
+    if load_selection(connection, uid, new.trials, new.repeats, refit=new.refit) is None:
+        keys = {"experiment": uid, "trials": new.trials, "created_at": created_at}
+        values = {"number": new.number, "digest": new.digest, "record": json.dumps(new.record)}
+        keys["repeats"] = _repeats(new.repeats, refit=new.refit)
         connection.execute(schema.selections.insert(), keys | values)
 
 
 def load_selection(
-    connection: Connection, uid: str, trials: int, repeats: int
+    connection: Connection, uid: str, trials: int, repeats: int, *, refit: bool = False
 ) -> SelectionRecord | None:
     """Which trial won after so many had finished; None if nobody has said."""
     table = schema.selections
-    names = (each for each in table.columns if each.name in SelectionRecord._fields)
-    query = sa.select(*names).where(
-        table.c.experiment == uid, table.c.trials == trials, table.c.repeats == repeats
+    query = sa.select(table.c.number, table.c.digest, table.c.record).where(
+        table.c.experiment == uid,
+        table.c.trials == trials,
+        table.c.repeats == _repeats(repeats, refit=refit),
     )
-    row = connection.execute(query).mappings().first()
+    row = connection.execute(query).first()
     if row is None:
         return None
-    return SelectionRecord(**(dict(row) | {"record": json.loads(row["record"])}))
+    return SelectionRecord(
+        trials, repeats, row.number, row.digest, json.loads(row.record), refit=refit
+    )
 
 
 def save_artifacts(connection: Connection, uid: str, kept: Sequence[Kept]) -> None:
@@ -164,6 +168,11 @@ def unreferenced(connection: Connection, digests: Sequence[str]) -> list[str]:
     chosen = sa.select(schema.selections.c.digest).where(schema.selections.c.digest.in_(digests))
     used = set(connection.execute(sa.union(kept, seen, chosen)).scalars())
     return [digest for digest in digests if digest not in used]
+
+
+def _repeats(repeats: int, *, refit: bool) -> int:
+    """The number of repeats as it is stored."""
+    return ~repeats if refit else repeats
 
 
 def _of_trial(table: sa.Table, uid: str, number: int) -> sa.ColumnElement[bool]:

@@ -48,7 +48,7 @@ class SelectionRecord(NamedTuple):
     """Which trial won after so many had finished, each of the best trained again so many times.
 
     ``digest`` is the model's that is handed over; ``record`` tells in plain values how it was
-    chosen.
+    chosen. ``refit``: the model was then trained on all rows but those for the test.
     """
 
     trials: int
@@ -56,6 +56,7 @@ class SelectionRecord(NamedTuple):
     number: int
     digest: str
     record: dict[str, Json]
+    refit: bool = False
 
 
 class Slot(NamedTuple):

@@ -94,6 +94,7 @@ selections = Table(
     metadata,
     _experiment(),
     Column("trials", Integer, primary_key=True, autoincrement=False),  # finished, when it was made
+    # How often the best were trained again; -1 less that where the winner then was refitted.
     Column("repeats", Integer, primary_key=True, autoincrement=False),
     Column("number", Integer, nullable=False),  # the trial that won
     Column("digest", String(64), nullable=False, index=True),  # of the model that is handed over

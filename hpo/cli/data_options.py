@@ -48,10 +48,8 @@ _OPTIONS = (
     click.option(
         "--validation-size",
         type=float,
-        default=DEFAULT_SIZE,
-        show_default=True,
         metavar="F",
-        help="Share of the others that scores the trials.",
+        help=f"Share of the others that scores the trials.  [default: {DEFAULT_SIZE}]",
     ),
 )
 
@@ -92,8 +90,5 @@ def load_data(data: str, options: Mapping[str, Any]) -> Dataset:
 
 def sizes(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the shares of the test part and of the validation part, by the names of settings."""
-    test_size = options["test_size"]
-    return {
-        "test_size": DEFAULT_SIZE if test_size is None else test_size,
-        "validation_size": options["validation_size"],
-    }
+    names = ("test_size", "validation_size")
+    return {name: DEFAULT_SIZE if options[name] is None else options[name] for name in names}

@@ -37,8 +37,9 @@ def leaderboard(study: str | None, storage: str, form: str, as_json: bool, top: 
       hpo leaderboard digits --top 10
       hpo leaderboard digits --format csv > digits.csv
 
-    The gap is the score on the training rows less that on the validation rows. Nothing is written,
-    so it can be asked while searches run. STUDY may be left out where there is only one.
+    The gap is the score on the training rows less that on the validation rows, or over the folds of
+    --cv. Nothing is written, so it can be asked while searches run. STUDY may be left out where
+    there is only one.
     """
     from hpo.cli.tables import csv_table, markdown_table
     from hpo.leaderboard import read_leaderboard
@@ -84,7 +85,8 @@ def _head(board: Leaderboard) -> list[str]:
     lines = [f"{plain(board.study)}: {counts or 'no trials yet'}"]
     if board.network is not None:
         layers = "-".join(map(str, board.network))
-        lines.append(f"networks {layers}, {board.weights:,} weights each")
+        each = "" if board.cv is None else f", {board.cv} for each trial"
+        lines.append(f"networks {layers}, {board.weights:,} weights each{each}")
     return lines
 
 
@@ -132,7 +134,7 @@ def _parameter(value: Value) -> str:
 def _columns(board: Leaderboard, entries: Sequence[Entry], *, full: bool) -> list[Column]:
     """The columns of a table; a ``full`` one names and holds all, whether there is room or not."""
     from hpo.cli.tables import Column
-    from hpo.cli.words import metric_word, parameter_word
+    from hpo.cli.words import metric_word, parameter_word, scored_word
 
     names = list(dict.fromkeys(name for entry in entries for name in entry.params))
     scores = _scores([each for entry in entries for each in (entry.validation, entry.train)])
@@ -146,7 +148,7 @@ def _columns(board: Leaderboard, entries: Sequence[Entry], *, full: bool) -> lis
         column("trial", [each.number for each in entries], _whole, 8),
         Column("state", [each.state for each in entries], right=False, weight=1),
         column(
-            "validation" if full else f"val {metric}",
+            "validation" if full else f"{scored_word(board.cv)} {metric}",
             [each.validation for each in entries],
             scores,
             10,

@@ -18,6 +18,7 @@ from hpo.cli.words import (
     parameters,
     plus_minus,
     score,
+    scored_word,
     searched,
     size,
 )
@@ -63,18 +64,24 @@ def result(summary: Summary, arguments: Sequence[str]) -> str:
 
 
 def _head(document: Mapping[str, Any]) -> str:
-    rows = document["rows"]
+    rows, cv = document["rows"], document["cv"]
+    scored = f"training, {rows['validation']} validation" if cv is None else f"rows in {cv} folds"
     return (
-        f"{document['study']}: {document['task']}, {rows['train']} training, "
-        f"{rows['validation']} validation and {rows['test']} test rows"
+        f"{document['study']}: {document['task']}, {rows['train']} {scored} "
+        f"and {rows['test']} test rows"
     )
+
+
+def _scored(document: Mapping[str, Any]) -> str:
+    """``val acc``, or ``cv acc`` where folds score the trials."""
+    return f"{scored_word(document['cv'])} {metric_word(document['metric'])}"
 
 
 def best_lines(summary: Summary) -> list[str]:
     """``Best-1 (val acc: 0.983) | lr: 9.21e-03, weight decay: 4.59e-04`` and so on."""
-    metric = metric_word(summary.document["metric"])
+    scored = _scored(summary.document)
     return [
-        f"Best-{place} (val {metric}: {score(trial.value or 0.0)}) | {parameters(trial.params)}"
+        f"Best-{place} ({scored}: {score(trial.value or 0.0)}) | {parameters(trial.params)}"
         for place, trial in enumerate(summary.best, start=1)
     ]
 
@@ -88,7 +95,7 @@ def _narrowing(summary: Summary) -> Table:
     table.add_column("trials", justify="right")
     for name in rounds[0]["ranges"]:
         table.add_column(name)
-    table.add_column(f"best val {metric_word(summary.document['metric'])}", justify="right")
+    table.add_column(f"best {_scored(summary.document)}", justify="right")
     for each in rounds:
         best = "-" if each["best"] is None else score(each["best"])
         ranges = map(searched, each["ranges"].values())
@@ -109,31 +116,44 @@ def _first_and_last(rounds: Sequence[Mapping[str, Any]]) -> Table:
 
 def _winner(summary: Summary) -> list[str]:
     best, metric = summary.document["best"], metric_word(summary.document["metric"])
-    seen = f"val {metric} {score(best['validation'])}, train {metric} {score(best['train'])}"
-    expected = "cannot be told from so few validation rows"
+    scored = _scored(summary.document)
+    seen = f"{scored} {score(best['validation'])}, train {metric} {score(best['train'])}"
+    rows = "validation rows" if summary.document["cv"] is None else "rows"
+    expected = f"cannot be told from so few {rows}"
     if best["expected"] is not None and best["expected_se"] is not None:
         expected = f"{metric} {plus_minus(best['expected'], best['expected_se'])}"
+        if (summary.document["selection"] or {}).get("refit") is not None:
+            expected += " (of the networks that were chosen, before --refit)"
     edges = [
         f"note: its {name.replace('_', ' ')} lies at the {end} end of its range: widen it (--space)"
         for name, end in best["edges"].items()
     ]
-    lines = [f"winner: trial {best['trial']}, {seen}", *edges, *_again(summary, metric)]
+    lines = [f"winner: trial {best['trial']}, {seen}", *edges, *_again(summary)]
     return [*lines, f"expected on new rows: {expected}", _test(summary, metric)]
 
 
-def _again(summary: Summary, metric: str) -> list[str]:
+def _again(summary: Summary) -> list[str]:
     """How the winner was chosen; nothing if it is the first of the ranking."""
     selection = summary.document["selection"]
     if selection is None:
         return []
     candidates, number = selection["candidates"], summary.document["best"]["trial"]
+    networks, refit = selection["networks"], selection["refit"]
+    model = f"the model is the mean of these {networks} networks"
+    if refit is not None:
+        these = "a network" if networks == 1 else f"the mean of {networks} networks"
+        model = f"the model is {these} trained on all {refit} rows but the test's (--refit)"
+    if not candidates:
+        return [model]
     (own,) = (each for each in candidates if each["trial"] == number)
     error = own["standard_error"]
     found = score(own["value"]) if error is None else plus_minus(own["value"], error)
     repeats, folds = selection["repeats"], selection["folds"]
     where = f"over {folds} folds" if folds else f"{repeats} times with other seeds"
-    again = f"trained again {where}: val {metric} {found}, chosen of {len(candidates)}"
-    return [again, f"the model is the mean of these {repeats} networks"]
+    if summary.document["cv"] is not None and repeats > 1:
+        where = f"{repeats} times over {folds} other folds"
+    scored = _scored(summary.document)
+    return [f"trained again {where}: {scored} {found}, chosen of {len(candidates)}", model]
 
 
 def _test(summary: Summary, metric: str) -> str:

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from hpo.cli.words import metric_word, parameters, score, searched
+from hpo.cli.words import metric_word, parameters, score, scored_word, searched
 from hpo.experiment import Experiment
 from hpo.known_trials import FINISHED
 from hpo.ranking import rank
@@ -163,7 +163,8 @@ class _Progress:
         if self.best is None or self.best.value is None:
             return ["no score yet"]
         metric = metric_word(self.experiment.settings.metric)
-        found = f"best val {metric} {score(self.best.value)} (trial {self.best.number})"
+        of = scored_word(self.experiment.settings.cv)
+        found = f"best {of} {metric} {score(self.best.value)} (trial {self.best.number})"
         return [found, parameters(self.params.get(self.best.number, {}), MOST_PARAMETERS)]
 
     def _time_left(self) -> str:

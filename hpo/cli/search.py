@@ -160,6 +160,13 @@ def _sizes(_context: click.Context, _option: click.Parameter, text: str) -> tupl
     show_default=True,
     help="How often the best few are trained again to choose the winner; 0: not at all.",
 )
+@click.option(
+    "--cv",
+    type=click.IntRange(2, defaults.MOST_FOLDS),
+    metavar="K",
+    help="Score each trial over K folds in place of validation rows.",
+)
+@click.option("--refit", is_flag=True, help="Train the winner again on all rows but the test's.")
 @click.option("--dry-run", is_flag=True, help="Say what it would take, and write nothing.")
 @click.option("--keep-sealed", is_flag=True, help="Do not look at the test rows.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -172,6 +179,7 @@ def search(
     keep: int,
     artifacts: str | None,
     repeats: int,
+    refit: bool,
     dry_run: bool,
     keep_sealed: bool,
     as_json: bool,
@@ -219,8 +227,8 @@ def search(
         for warning in experiment.prepared.warnings:
             say(f"note: {warning}")
         follow(experiment, trials, workers, deadline)
-        selection = experiment.choose(repeats, workers, deadline)
-        chosen = selection is not None or not repeats
+        selection = experiment.choose(repeats, workers, deadline, refit=refit)
+        chosen = selection.refit >= refit if selection else not (repeats or refit)
         stopped = _why_stopped(experiment, trials, deadline, chosen=chosen)
         summary = summarise(
             experiment,
@@ -262,6 +270,11 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
     from hpo.search.space import SearchSpace
 
     _check_sampler(options["sampler"])
+    if options["cv"] is not None and options["validation_size"] is not None:
+        raise UsageError(
+            f"--validation-size {options['validation_size']:g} makes no sense with --cv, where "
+            "folds score the trials; leave one out"
+        )
     task = options["task"] or infer_task(dataset.target)
     check_task(dataset.target, task)
     metric = options["metric"] or default_metric(task)
@@ -284,6 +297,7 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
         "optimizer",
         "epochs",
         "schedule",
+        "cv",
     )
     return defaults.Settings(
         target=options["target"],

@@ -21,6 +21,11 @@ def metric_word(name: str) -> str:
     return _METRICS.get(name, name)
 
 
+def scored_word(cv: int | None) -> str:
+    """What a trial's score is of: ``cv`` over folds, ``val`` on validation rows."""
+    return "val" if cv is None else "cv"
+
+
 def parameters(params: Mapping[str, Any], most: int | None = None) -> str:
     """``lr: 9.21e-03, weight decay: 4.59e-04``; no more of them than ``most``."""
     texts = [f"{parameter_word(name)}: {parameter(value)}" for name, value in params.items()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,40 +19,55 @@ if TYPE_CHECKING:
 _FEWEST_OF_A_CLASS = 3  # one row for each part
 _FEWEST_TRAINING_ROWS = 2
 
+_FIRST_FOLD = 3
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
     """Row indices of the three parts, each sorted; together every row once.
 
-    ``test`` is empty when the test rows have a file of their own.
+    ``test`` is empty when the test rows have a file of their own. ``folds`` (training rows,): the
+    fold of each, from 0 to 252, where training rows score each other and ``validation`` is empty.
     """
 
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
     test: NDArray[np.int64]
+    folds: NDArray[np.int64] | None = None
+
+    def pooled(self) -> Split:
+        """Return the split with the validation rows among those for training."""
+        train = np.sort(np.concatenate([self.train, self.validation]))
+        return Split(train, self.validation[:0], self.test)
 
     def digest(self) -> str:
-        """Return the SHA-256 of the three parts.
+        """Return the SHA-256 of the three parts and of the folds.
 
         NumPy may draw differently in another version; then what was trained on must not become
         what is tested on without anybody noticing.
         """
-        parts = (self.train, self.validation, self.test)
+        folds = () if self.folds is None else (self.folds,)
+        parts = (self.train, self.validation, self.test, *folds)
         hashes = [hashlib.sha256(part.astype("<i8").tobytes()).digest() for part in parts]
         return hashlib.sha256(b"".join(hashes)).hexdigest()
 
     def to_bytes(self) -> bytes:
-        """The part of each row, packed; the same bytes for the same split."""
+        """The part and the fold of each row, packed; the same bytes for the same split."""
         roles = np.zeros(len(self.train) + len(self.validation) + len(self.test), np.uint8)
         roles[self.validation] = 1
         roles[self.test] = 2
+        if self.folds is not None:
+            roles[self.train] = _FIRST_FOLD + self.folds
         return zlib.compress(roles.tobytes())
 
     @classmethod
     def from_bytes(cls, packed: bytes) -> Split:
         """The split that ``to_bytes`` packed."""
         roles = np.frombuffer(zlib.decompress(packed), np.uint8)
-        return cls(*(np.flatnonzero(roles == role).astype(np.int64) for role in range(3)))
+        folds = roles[roles >= _FIRST_FOLD].astype(np.int64) - _FIRST_FOLD
+        parts = np.where(roles >= _FIRST_FOLD, 0, roles)
+        split = cls(*(np.flatnonzero(parts == part).astype(np.int64) for part in range(3)))
+        return replace(split, folds=folds) if len(folds) else split
 
 
 def split_rows(

@@ -18,12 +18,14 @@ from hpo.data.metrics import Metric
 from hpo.data.target_encoding import TargetEncoding
 from hpo.nn.architecture import Architecture, Floats
 from hpo.nn.measuring import Targets
-from hpo.nn.members import Rows, TrainingSettings
+from hpo.nn.members import Members, Rows, TrainingSettings
 from hpo.nn.network import PREDICTION_ROWS, predict
 from hpo.nn.training import Curves, Trained, train
 from hpo.search import streams
+from hpo.search.folds import Folds, count_folds
 from hpo.search.processes import spread
 from hpo.search.recipe import Recipe
+from hpo.search.views import Part, View, divided, out_of_fold, view
 
 STACK_BYTES = 1 << 28
 """Bounds the memory of one stack."""
@@ -45,7 +47,8 @@ class Problem:
 
     ``training`` and ``validation`` hold the encoded target; ``training_target`` and
     ``validation_target`` (rows,) hold class indices or values in the user's units, which metrics
-    are measured in.
+    are measured in. With ``folds`` there are no validation rows: each trial is a network for each
+    fold, trained on the rows of the others.
     """
 
     architecture: Architecture
@@ -57,19 +60,33 @@ class Problem:
     training_target: NDArray[Any]
     validation_target: NDArray[Any]
     seed: int
+    folds: Folds | None = None
 
     @property
     def recipe(self) -> Recipe:
         """What a trial trains whose parameters say nothing else."""
         return Recipe(self.architecture, self.settings)
 
+    @property
+    def n_networks(self) -> int:
+        """How many networks a trial trains."""
+        return 1 if self.folds is None else count_folds(self.folds)
+
+    @property
+    def scored(self) -> Part:
+        """The rows that score a trial, each by a network that does not see it."""
+        if self.folds is None:
+            return Part(np.asarray(self.validation.X), self.validation_target)
+        return Part(np.asarray(self.training.X), self.training_target)
+
     def member_bytes(self, recipe: Recipe) -> int:
         """About what one member of a stack takes: state, activations and predictions, float32."""
         architecture, settings = recipe
         state = 5 * architecture.n_params
         rows = 2 * settings.batch_size + PREDICTION_ROWS
-        outputs = 2 * len(self.validation) * architecture.n_outputs
-        return 4 * (state + rows * sum(architecture.sizes[1:]) + outputs)
+        outputs = 2 * len(self.scored.X) * architecture.n_outputs
+        weights = 0 if self.folds is None else 2 * len(self.folds)
+        return 4 * (state + rows * sum(architecture.sizes[1:]) + outputs + weights)
 
     def in_units(self, prediction: Floats) -> Floats:
         """Probabilities as they are, values in the user's units."""
@@ -90,11 +107,11 @@ class Problem:
 class Outcome:
     """What became of a slot.
 
-    ``value`` is the metric on the validation rows, None if training failed, for which ``reason``
-    stands then. ``curves``: name -> (epochs,). ``prediction`` (rows, outputs) float32 for the
-    validation rows, as the network gives it: probabilities, or standardised values, which float32
+    ``value`` is the metric on the rows that score a trial, None if training failed, for which
+    ``reason`` stands then. ``curves``: name -> (epochs,). ``prediction`` (rows, outputs) float32
+    for these rows, as the network gives it: probabilities, or standardised values, which float32
     holds whatever the user's units are. ``params`` (n_params,) float32, of a network of this
-    ``architecture``. Epochs count from 1.
+    ``architecture``; (folds, n_params) where there is one for each fold. Epochs count from 1.
     """
 
     number: int
@@ -111,7 +128,7 @@ class Outcome:
 
     @property
     def intermediate(self) -> dict[int, float]:
-        """The metric on the validation rows after epochs 1, 2, 4, 8 … and the last."""
+        """The metric on the rows that score it after epochs 1, 2, 4, 8 … and the last."""
         if self.curves is None:
             return {}
         scores = self.curves["val_score"]
@@ -132,21 +149,19 @@ class OutOfTimeError(Exception):
 def train_slots(
     problem: Problem, slots: Sequence[Slot], deadline: float = math.inf
 ) -> list[Outcome]:
-    """Train the slots, which have one recipe, as one stack and score each member.
+    """Train the slots, which have one recipe, as one stack and score each.
 
     Raises ``OutOfTimeError`` after the epoch in which ``deadline``, by ``time.time``, passes.
     """
     start = time.perf_counter()
-    params = [slot.params for slot in slots]
-    recipe = problem.recipe.of(params[0])
-    states = [(problem.seed, streams.MEMBER, slot.number) for slot in slots]
-    members = recipe.members(params, states)
-    training, validation = plain(problem.training), plain(problem.validation)
+    recipe = problem.recipe.of(slots[0].params)
+    members = _members(problem, recipe, slots)
+    training, validation = _rows(problem, len(slots))
 
     def check_time(_epoch: int, _curves: Curves) -> NDArray[np.bool_]:
         if time.time() >= deadline:
             raise OutOfTimeError
-        return np.zeros(len(slots), dtype=np.bool_)
+        return np.zeros(len(members), dtype=np.bool_)
 
     trained = train(
         *recipe,
@@ -157,10 +172,37 @@ def train_slots(
         hopeless=check_time if deadline < math.inf else None,
     )
     seconds = (time.perf_counter() - start) / len(slots)
+    views = _views(problem)
     return [
-        _outcome(problem, recipe.architecture, slot.number, trained, member, seconds)
-        for member, slot in enumerate(slots)
+        _outcome(problem, recipe.architecture, views, slot.number, trained, place, seconds)
+        for place, slot in enumerate(slots)
     ]
+
+
+def _members(problem: Problem, recipe: Recipe, slots: Sequence[Slot]) -> Members:
+    """The networks of the slots, slot by slot and in each fold by fold."""
+    alone = problem.folds is None
+    keys = [(slot, (each,)) for slot in slots for each in range(problem.n_networks)]
+    states = [
+        (problem.seed, streams.MEMBER, slot.number, *(() if alone else fold)) for slot, fold in keys
+    ]
+    return recipe.members([slot.params for slot, _ in keys], states)
+
+
+def _rows(problem: Problem, n_slots: int) -> tuple[Rows, Rows]:
+    """What the networks of so many slots are trained and measured on."""
+    training = plain(problem.training)
+    if problem.folds is None:
+        return training, plain(problem.validation)
+    return divided(training, problem.folds, [*range(problem.n_networks)] * n_slots)
+
+
+def _views(problem: Problem) -> list[View]:
+    """What each network of a slot sees."""
+    training = Part(np.asarray(problem.training.X), problem.training_target)
+    if problem.folds is None:
+        return [View(training, problem.scored)]
+    return [view(training, problem.folds, fold) for fold in range(problem.n_networks)]
 
 
 def plain(rows: Rows) -> Rows:
@@ -171,21 +213,32 @@ def plain(rows: Rows) -> Rows:
 def _outcome(
     problem: Problem,
     architecture: Architecture,
+    views: Sequence[View],
     number: int,
     trained: Trained,
-    member: int,
+    place: int,
     seconds: float,
 ) -> Outcome:
-    epochs = int(trained.epochs[member])
-    curves = _curves(problem, trained, member, epochs)
+    """What became of the slot that stands at ``place`` of the stack."""
+    own = slice(place * len(views), (place + 1) * len(views))
+    epochs = int(trained.epochs[own].min())
+    curves = _curves(problem, views, trained, own, epochs)
     failed = Outcome(number, None, None, seconds, None, epochs, 0, curves)
-    if trained.diverged[member]:
-        return _failed(failed, f"diverged in epoch {epochs}: the loss was not finite")
-    params = trained.params[member]
-    prediction = _predict(architecture, params, problem.validation.X)
-    value = _score(problem, prediction, problem.validation_target)
-    fitted = _predict(architecture, params, problem.training.X)
-    train_value = _score(problem, fitted, problem.training_target)
+    diverged = trained.diverged[own]
+    if diverged.any():
+        first = int((diverged & (trained.epochs[own] == epochs)).argmax())
+        fold = "" if problem.folds is None else f" of fold {first + 1}"
+        return _failed(failed, f"diverged in epoch {epochs}{fold}: the loss was not finite")
+    params, scored = trained.params[own], problem.scored
+    found = [_predict(architecture, *each) for each in zip(params, views, strict=True)]
+    unseen = [hidden for _, hidden in found]
+    prediction = unseen[0] if problem.folds is None else out_of_fold(unseen, problem.folds)
+    value = _score(problem, prediction, scored.target)
+    fitted = [
+        _score(problem, seen, each.seen.target)
+        for (seen, _), each in zip(found, views, strict=True)
+    ]
+    train_value = math.fsum(fitted) / len(fitted)
     if not (math.isfinite(value) and math.isfinite(train_value)):
         return _failed(failed, f"{problem.metric.name} was not finite after epoch {epochs}")
     return Outcome(
@@ -195,10 +248,10 @@ def _outcome(
         seconds=seconds,
         train_value=train_value,
         epochs=epochs,
-        best_epoch=int(trained.best_epoch[member]) + 1,
+        best_epoch=int(trained.best_epoch[own].max()) + 1,
         curves=curves,
-        prediction=prediction[0],
-        params=params,
+        prediction=prediction,
+        params=params[0] if problem.folds is None else params,
         architecture=architecture,
     )
 
@@ -208,26 +261,36 @@ def _failed(outcome: Outcome, reason: str) -> Outcome:
     return Outcome(**(vars(outcome) | fields))
 
 
-def _predict(architecture: Architecture, params: Floats, X: Floats) -> Floats:
-    """Predictions (1, rows, outputs) of one member, as the network gives them."""
-    return predict(architecture, params[None], np.asarray(X))
+def _predict(architecture: Architecture, params: Floats, view: View) -> tuple[Floats, Floats]:
+    """What one network gives for the rows that it sees and for the others, (rows, outputs)."""
+    seen, hidden = (predict(architecture, params[None], part.X)[0] for part in view)
+    return seen, hidden
 
 
 def _score(problem: Problem, prediction: Floats, target: NDArray[Any]) -> float:
-    return float(problem.metric(problem.in_units(prediction), target)[0])
+    return float(problem.metric(problem.in_units(prediction[None]), target)[0])
 
 
 def _curves(
-    problem: Problem, trained: Trained, member: int, epochs: int
+    problem: Problem, views: Sequence[View], trained: Trained, own: slice, epochs: int
 ) -> dict[str, NDArray[np.float64]]:
-    raw = {name: curve[member, :epochs] for name, curve in trained.curves.items()}
-    score = problem.metric.score
-    return {
-        "train_loss": raw["train_loss"],
-        "train_score": score(raw["train_score_loss"], problem.training_target),
-        "val_loss": raw["val_loss"],
-        "val_score": score(raw["val_score_loss"], problem.validation_target),
-    }
+    """The means over the networks of a slot; over those rows that score it, of each row once."""
+    raw = {name: curve[own, :epochs] for name, curve in trained.curves.items()}
+    score, counts = problem.metric.score, np.array([len(each.hidden.target) for each in views])
+    shares = (counts / counts.sum())[:, None]
+    with np.errstate(over="ignore", invalid="ignore"):
+        return {
+            "train_loss": raw["train_loss"].mean(axis=0),
+            "train_score": np.mean(
+                [
+                    score(losses, each.seen.target)
+                    for losses, each in zip(raw["train_score_loss"], views, strict=True)
+                ],
+                axis=0,
+            ),
+            "val_loss": (shares * raw["val_loss"]).sum(axis=0),
+            "val_score": score((shares * raw["val_score_loss"]).sum(axis=0), problem.scored.target),
+        }
 
 
 class HasParams(Protocol):
@@ -241,17 +304,21 @@ class HasParams(Protocol):
 ToTrain = TypeVar("ToTrain", bound=HasParams)
 
 
-def stacks(problem: Problem, wanted: Sequence[ToTrain], n_workers: int) -> list[list[ToTrain]]:
-    """Networks as stacks of one recipe each, for so many processes.
+def stacks(
+    problem: Problem, wanted: Sequence[ToTrain], n_workers: int, n_networks: int = 1
+) -> list[list[ToTrain]]:
+    """What is to be trained as stacks of one recipe each, for so many processes.
 
-    What takes longest comes first, so that no process waits long for another at the end.
+    Each is ``n_networks`` networks, which share a stack. What takes longest comes first, so that no
+    process waits long for another at the end.
     """
     groups: dict[Recipe, list[ToTrain]] = {}
     for each in wanted:
         groups.setdefault(problem.recipe.of(each.params), []).append(each)
     found: list[tuple[int, list[ToTrain]]] = []
     for recipe, group in groups.items():
-        size = stack_size(problem, recipe, len(group), -(-n_workers // len(groups)))
+        share = -(-n_workers // len(groups))
+        size = stack_size(problem, recipe, len(group), share, n_networks)
         work = recipe.settings.epochs * recipe.architecture.n_params
         for start in range(0, len(group), size):
             stack = group[start : start + size]
@@ -259,9 +326,15 @@ def stacks(problem: Problem, wanted: Sequence[ToTrain], n_workers: int) -> list[
     return [stack for _, stack in sorted(found, key=lambda each: -each[0])]
 
 
-def stack_size(problem: Problem, recipe: Recipe, n_slots: int, n_workers: int) -> int:
-    """How many networks train as one stack, if so many are spread over so many processes."""
-    largest = max(1, min(MOST_MEMBERS, STACK_BYTES // problem.member_bytes(recipe)))
+def stack_size(
+    problem: Problem, recipe: Recipe, n_slots: int, n_workers: int, n_networks: int = 1
+) -> int:
+    """How many slots train as one stack, if so many are spread over so many processes.
+
+    Each is ``n_networks`` networks.
+    """
+    fitting = min(MOST_MEMBERS, STACK_BYTES // problem.member_bytes(recipe))
+    largest = max(1, fitting // n_networks)
     # As many for every process, so that none waits long for another.
     each = math.ceil(n_slots / n_workers)
     return math.ceil(each / math.ceil(each / largest))
@@ -287,7 +360,7 @@ class Workers:
 
         A slot whose training kills its process fails with the reason.
         """
-        chunks = stacks(self.problem, slots, self.n_workers)
+        chunks = stacks(self.problem, slots, self.n_workers, self.problem.n_networks)
         common = (self.problem, self.deadline)
         yield from spread(_in_time, common, chunks, self.n_workers, _lost)
 

@@ -13,9 +13,18 @@ Folds = NDArray[np.int64]
 """The fold of each row, (rows,), from 0."""
 
 
-def deal_folds(n_rows: int, classes: NDArray[Any] | None, seed: int, n_folds: int) -> Folds:
-    """Deal rows out to folds of equal size, and each class alike."""
-    order = _generator(seed).permutation(n_rows)
+def deal_folds(
+    n_rows: int,
+    classes: NDArray[Any] | None,
+    seed: int,
+    n_folds: int,
+    stream: int = streams.FOLDS,
+) -> Folds:
+    """Deal rows out to folds of equal size, and each class alike.
+
+    ``stream``, one of `hpo.search.streams`, says what for: each purpose has another deal.
+    """
+    order = _generator(seed, stream).permutation(n_rows)
     if classes is not None:
         order = order[np.argsort(classes[order], kind="stable")]
     dealt = np.empty(n_rows, dtype=np.int64)
@@ -24,7 +33,11 @@ def deal_folds(n_rows: int, classes: NDArray[Any] | None, seed: int, n_folds: in
 
 
 def deal_groups(
-    groups: NDArray[Any], classes: NDArray[Any] | None, seed: int, n_folds: int
+    groups: NDArray[Any],
+    classes: NDArray[Any] | None,
+    seed: int,
+    n_folds: int,
+    stream: int = streams.FOLDS,
 ) -> Folds | None:
     """Deal groups of rows out to folds, classes as even as that allows; None if they are too few.
 
@@ -35,7 +48,7 @@ def deal_groups(
 
     if len(np.unique(groups)) < n_folds:
         return None
-    state = int(_generator(seed).integers(2**31))
+    state = int(_generator(seed, stream).integers(2**31))
     answers = np.zeros(len(groups)) if classes is None else classes
     kind = GroupKFold if classes is None else StratifiedGroupKFold
     dealt = np.empty(len(groups), dtype=np.int64)
@@ -45,5 +58,10 @@ def deal_groups(
     return dealt
 
 
-def _generator(seed: int) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence((seed, streams.FOLDS)))
+def count_folds(dealt: Folds) -> int:
+    """How many folds there are."""
+    return int(dealt.max()) + 1
+
+
+def _generator(seed: int, stream: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence((seed, stream)))

@@ -16,15 +16,17 @@ from hpo.nn.network import predict
 from hpo.nn.training import Curves, train
 from hpo.search import streams
 from hpo.search.evaluation import Problem, plain, stacks
-from hpo.search.folds import Folds
+from hpo.search.folds import Folds, count_folds
 from hpo.search.narrowing import Point
 from hpo.search.processes import spread
+from hpo.search.views import Part, View, divided, view
 
 
 class Job(NamedTuple):
     """A network to be trained: a trial's parameters for so many epochs, once more.
 
-    ``repeat`` counts from 0; it is the fold that is held out, if there are folds.
+    ``repeat`` counts from 0. Where there are folds, one after the other is held out, and from the
+    first one again with other seeds.
     """
 
     number: int
@@ -37,8 +39,9 @@ class Job(NamedTuple):
 class Repeat:
     """What became of a job: the metric on held-out and on training rows, NaN if training failed.
 
-    ``prediction`` (rows held out, outputs) float32, as the network gives it; its ``params`` are of
-    the shape (n_params,). Both are empty if training failed.
+    It is NaN too on held-out rows where none are held out. ``prediction`` (rows held out, outputs)
+    float32, as the network gives it; its ``params`` are of the shape (n_params,). Both are empty if
+    training failed.
     """
 
     number: int
@@ -71,7 +74,7 @@ def train_jobs(problem: Problem, given: Folds | None, jobs: Sequence[Job]) -> li
     def done(epoch: int, _curves: Curves) -> NDArray[np.bool_]:
         return epoch + 1 >= budget
 
-    rows, seen_and_hidden = _rows(problem, given, jobs)
+    rows, view_of = _rows(problem, given, jobs)
     trained = train(
         recipe.architecture,
         settings,
@@ -86,21 +89,16 @@ def train_jobs(problem: Problem, given: Folds | None, jobs: Sequence[Job]) -> li
         result = Repeat(job.number, job.repeat)
         if not trained.diverged[place]:
             params = trained.params[place]
-            seen, hidden = seen_and_hidden(job)
+            seen, hidden = view_of(job)
             fitted = predict(recipe.architecture, params[None], seen.X)
             prediction = predict(recipe.architecture, params[None], hidden.X)
-            values = _score(problem, prediction, hidden), _score(problem, fitted, seen)
-            if np.isfinite(values).all():
-                result = Repeat(job.number, job.repeat, *values, prediction[0], params)
+            none = not len(hidden.target)
+            value = math.nan if none else _score(problem, prediction, hidden)
+            train_value = _score(problem, fitted, seen)
+            if math.isfinite(train_value) and (none or math.isfinite(value)):
+                result = Repeat(job.number, job.repeat, value, train_value, prediction[0], params)
         results.append(result)
     return results
-
-
-class _Part(NamedTuple):
-    """Encoded rows, and their target as metrics are measured against."""
-
-    X: NDArray[np.floating[Any]]
-    target: NDArray[Any]
 
 
 def pooled_target(problem: Problem) -> NDArray[Any]:
@@ -110,27 +108,24 @@ def pooled_target(problem: Problem) -> NDArray[Any]:
 
 def _rows(
     problem: Problem, given: Folds | None, jobs: Sequence[Job]
-) -> tuple[Rows, Callable[[Job], tuple[_Part, _Part]]]:
+) -> tuple[Rows, Callable[[Job], View]]:
     """What the stack trains on; and the rows that a job sees, and those that it does not."""
     training, validation = plain(problem.training), plain(problem.validation)
     if given is None:
-        seen = _Part(training.X, problem.training_target)
-        hidden = _Part(validation.X, problem.validation_target)
-        return training, lambda _job: (seen, hidden)
+        seen = Part(training.X, problem.training_target)
+        hidden = Part(validation.X, problem.validation_target)
+        return training, lambda _job: View(seen, hidden)
     X = np.concatenate([training.X, validation.X])
     pairs = zip(training.targets, validation.targets, strict=True)
     targets = tuple(np.concatenate(pair) for pair in pairs)
-    weights = np.array([given != job.repeat for job in jobs], dtype=X.dtype)
-    target = pooled_target(problem)
-
-    def parts(job: Job) -> tuple[_Part, _Part]:
-        own = given == job.repeat
-        return _Part(X[~own], target[~own]), _Part(X[own], target[own])
-
-    return Rows(X, targets, weights), parts
+    dealt, pool = given, Part(X, pooled_target(problem))
+    n_folds = count_folds(dealt)
+    held_out = [job.repeat % n_folds for job in jobs]
+    rows, _ = divided(Rows(X, targets), dealt, held_out)
+    return rows, lambda job: view(pool, dealt, job.repeat % n_folds)
 
 
-def _score(problem: Problem, prediction: NDArray[Any], part: _Part) -> float:
+def _score(problem: Problem, prediction: NDArray[Any], part: Part) -> float:
     return float(problem.metric(problem.in_units(prediction), part.target)[0])
 
 

@@ -26,6 +26,14 @@ class Candidate:
         """The mean over the repeats."""
         return math.fsum(self.values) / len(self.values)
 
+    def by_place(self, n_places: int) -> Candidate:
+        """The means of what belongs to the same rows: repeats that are ``n_places`` apart."""
+        values, train_values = (
+            tuple(np.mean(np.reshape(each, (-1, n_places)), axis=0).tolist())
+            for each in (self.values, self.train_values)
+        )
+        return Candidate(self.number, values, train_values)
+
     @property
     def gap(self) -> float:
         """How much better it is on rows that it was trained on; 0 if it is not."""

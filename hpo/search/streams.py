@@ -19,5 +19,8 @@ REPEAT = 104
 FOLDS = 105
 """Which rows each of the repeats does not see."""
 
+CROSS_VALIDATION = 107
+"""Which rows each of a trial's networks does not see."""
+
 SAMPLER = 106
 """The seed of one of Optuna's samplers."""

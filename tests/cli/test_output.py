@@ -58,7 +58,9 @@ def test_a_winner_that_was_trained_again() -> None:
         {"trial": 1, "value": 0.9, "standard_error": 0.1, "values": [0.8, 1.0], "gap": 0.1},
         {"trial": 2, "value": 0.7, "standard_error": 0.01, "values": [0.69, 0.71], "gap": 0.0},
     ]
-    chosen = {"repeats": 2, "folds": 2, "candidates": candidates}
+    chosen = {
+        "repeats": 2, "folds": 2, "candidates": candidates, "networks": 2, "refit": None
+    }  # fmt: skip
     lines = shown(selection=chosen)
     assert "trained again over 2 folds: val acc 0.700 ± 0.010, chosen of 2" in lines
     assert "the model is the mean of these 2 networks" in lines

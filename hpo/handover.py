@@ -1,0 +1,56 @@
+"""The model that a search hands over: the mean of a trial's networks, and where it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpo.persistence import Network
+from hpo.preparation import Prepared
+from hpo.study_store import StudyStore
+from storage import catalogue
+from storage.artifacts import Artifact
+from storage.records import SelectionRecord, TrialRecord
+
+
+def stored(
+    store: StudyStore, finished: int, repeats: int, *, refit: bool = False
+) -> SelectionRecord | None:
+    """The winner that a search has entered after as many finished trials."""
+    return store.rounds.read(
+        lambda connection: catalogue.load_selection(
+            connection, store.uid, finished, repeats, refit=refit
+        )
+    )
+
+
+def enter(store: StudyStore, network: Network, new: SelectionRecord) -> SelectionRecord | None:
+    """Store the model and enter the winner, whose ``digest`` is filled in; what stands then."""
+    (digest,) = store.artifacts.save_all([Artifact(*network.to_bytes())])
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    record = new._replace(digest=digest)
+    store.write(lambda connection: catalogue.save_selection(connection, store.uid, record, now))
+    # Another search that finished at the same moment may have been the first.
+    return stored(store, new.trials, new.repeats, refit=new.refit)
+
+
+def mean_network(
+    store: StudyStore,
+    prepared: Prepared,
+    trial: TrialRecord,
+    params: Sequence[NDArray[np.float32]],
+    **about: Any,
+) -> Network:
+    """The mean of networks with a trial's hyperparameters; ``params``: (n_params,) each."""
+    recipe = prepared.problem.recipe.of(trial.params)
+    told = {"experiment": store.uid, "number": trial.number, "validation": trial.value, **about}
+    return prepared.network(np.stack(params), told, recipe.architecture)
+
+
+def best_epochs(prepared: Prepared, trial: TrialRecord) -> int:
+    """For how many epochs to train again: as many as it took the trial to its best one."""
+    return int(trial.attributes.get("best_epoch") or prepared.problem.settings.epochs)
