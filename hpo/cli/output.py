@@ -150,8 +150,8 @@ def _again(summary: Summary) -> list[str]:
     found = score(own["value"]) if error is None else plus_minus(own["value"], error)
     repeats, folds = selection["repeats"], selection["folds"]
     where = f"over {folds} folds" if folds else f"{repeats} times with other seeds"
-    if summary.document["cv"] is not None and repeats > 1:
-        where = f"{repeats} times over {folds} other folds"
+    if summary.document["cv"] is not None:
+        where = f"{f'{repeats} times ' if repeats > 1 else ''}over {folds} other folds"
     scored = _scored(summary.document)
     return [f"trained again {where}: {scored} {found}, chosen of {len(candidates)}", model]
 

@@ -22,6 +22,7 @@ def document(**changes: Any) -> dict[str, Any]:
         "task": "classification",
         "metric": "accuracy",
         "rows": {"train": 70, "validation": 20, "test": 10},
+        "cv": None,
         "trials": {"complete": 3, "pruned": 0, "failed": 2},
         "rounds": [
             {"round": 0, "trials": 4, "ranges": RANGES, "best": 0.75},
@@ -66,6 +67,39 @@ def test_a_winner_that_was_trained_again() -> None:
     assert "the model is the mean of these 2 networks" in lines
     again = shown(selection=chosen | {"folds": None})
     assert "trained again 2 times with other seeds: val acc 0.700 ± 0.010, chosen of 2" in again
+
+
+def test_scores_over_folds_are_called_so() -> None:
+    rows = {"train": 90, "validation": 90, "test": 10}
+    candidates = [{"trial": 2, "value": 0.7, "standard_error": 0.01, "values": [0.7], "gap": 0.0}]
+    chosen = {
+        "repeats": 2, "folds": 5, "candidates": candidates, "networks": 10, "refit": None,
+    }  # fmt: skip
+    lines = shown(rows=rows, cv=5, selection=chosen)
+    assert lines[0] == "s: classification, 90 rows in 5 folds and 10 test rows"
+    assert "Best-1 (cv acc: 0.750) | lr: 1.00e-03" in lines
+    assert "winner: trial 2, cv acc 0.750, train acc 0.500" in lines
+    again = "cv acc 0.700 ± 0.010, chosen of 1"
+    assert f"trained again 2 times over 5 other folds: {again}" in lines
+    assert "the model is the mean of these 10 networks" in lines
+    assert not any("val" in line for line in lines)
+    once = shown(rows=rows, cv=5, selection=chosen | {"repeats": 1, "networks": 5})
+    assert f"trained again over 5 other folds: {again}" in once
+    few = document()["best"] | {"expected": None, "expected_se": None}
+    assert "expected on new rows: cannot be told from so few rows" in shown(cv=5, best=few)
+
+
+def test_a_winner_that_was_refitted() -> None:
+    candidates = [{"trial": 2, "value": 0.7, "standard_error": 0.01, "values": [0.7], "gap": 0.0}]
+    chosen = {"repeats": 5, "folds": 5, "candidates": candidates, "networks": 5, "refit": 90}
+    lines = shown(selection=chosen)
+    model = "trained on all 90 rows but the test's (--refit)"
+    assert f"the model is the mean of 5 networks {model}" in lines
+    before = "(of the networks that were chosen, before --refit)"
+    assert f"expected on new rows: acc 0.700 ± 0.100 {before}" in lines
+    alone = shown(selection=chosen | {"repeats": 0, "candidates": [], "networks": 1})
+    assert f"the model is a network {model}" in alone
+    assert not any(line.startswith("trained again") for line in alone)
 
 
 def test_every_line() -> None:
@@ -141,6 +175,7 @@ def plan(**estimate: float) -> Rehearsal:
         "task": "regression",
         "metric": "r2",
         "rows": {"train": 70, "validation": 20, "test": 10},
+        "cv": None,
         "network": [4, 64, 64, 1],
         "trials": {"total": 100, "rounds": 5, "per_round": 20},
         "space": {"learning_rate": [1e-5, 0.1], "weight_decay": [0.0, 1.0]},

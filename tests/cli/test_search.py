@@ -796,6 +796,7 @@ def test_what_a_dry_run_foretells(hpo: Hpo) -> None:
         "task": "classification",
         "metric": "accuracy",
         "rows": {"train": 96, "validation": 24, "test": 30},
+        "cv": None,
         "network": [4, 8, 3],
         "trials": {"total": 100, "rounds": 3, "per_round": 34},
         "space": {"learning_rate": [1e-5, 1e-1], "weight_decay": [1e-5, 10.0]},
