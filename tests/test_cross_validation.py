@@ -34,8 +34,9 @@ def steered(folder: Path, column: str, keys: list[object]) -> Dataset:
     lines = [f"a,{column},kind", *(f"{n % 7},{key},{'xy'[n % 2]}" for n, key in enumerate(keys))]
     path = folder / "visits.csv"
     path.write_text("\n".join(lines))
-    options = {"group": column} if column == "who" else {"time": column}
-    return load(str(path), target="kind", **options)
+    if column == "who":
+        return load(str(path), target="kind", group=column)
+    return load(str(path), target="kind", time=column)
 
 
 @pytest.mark.parametrize(("name", "task"), [("iris", "classification"), ("diabetes", "regression")])

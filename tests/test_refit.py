@@ -109,6 +109,7 @@ def test_one_repeat_over_folds_tells_of_errors(folded: Experiment) -> None:
 def test_without_repeats_the_stored_predictions_make_the_promise(folded: Experiment) -> None:
     assert folded.choose(0, 1) is None
     winner = folded.winner()
+    assert winner.value is not None
     (prediction,) = folded.store.predictions([winner.number]).values()
     target = folded.prepared.problem.training_target
     assert prediction.shape == (len(target), 3)

@@ -164,7 +164,8 @@ def _networks(
 
 def _selections(connection: sqlite3.Connection, uid: str, folder: Path) -> list[tuple[Any, ...]]:
     """Every choice of a winner, with its model, which is whole."""
-    query = "SELECT digest, trials, repeats, number, record FROM hpo_selections ORDER BY trials"
+    columns = "digest, trials, repeats, number, record"
+    query = f"SELECT {columns} FROM hpo_selections ORDER BY trials, repeats DESC"
     return [(*_model(digest, uid, folder), *rest) for digest, *rest in _all(connection, query)]
 
 

@@ -85,7 +85,7 @@ def test_a_network_is_that_of_its_rows_with_the_others_left_out() -> None:
         np.testing.assert_allclose(outcome.params[fold], alone.params[0], rtol=2e-3, atol=1e-5)
 
 
-class _Stored(ClassifierMixin, BaseEstimator):
+class _Stored(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """scikit-learn's loop around the stored networks: it decides which rows each fold predicts."""
 
     def __init__(self, problem: Problem, params: np.ndarray) -> None:
@@ -101,10 +101,12 @@ class _Stored(ClassifierMixin, BaseEstimator):
         return self
 
     def predict(self, X: np.ndarray) -> np.ndarray:
-        return self.predict_proba(X).argmax(axis=1)
+        chosen: np.ndarray = self.predict_proba(X).argmax(axis=1)
+        return chosen
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        return predict(self.problem.architecture, self.params[self.fold_][None], X)[0]
+        found: np.ndarray = predict(self.problem.architecture, self.params[[self.fold_]], X)[0]
+        return found
 
 
 def test_predictions_stand_where_cross_val_predict_puts_them() -> None:
@@ -183,9 +185,8 @@ def failed_by(row: int, fold: int) -> Outcome:
 def test_a_fold_that_diverges_fails_the_trial_and_is_named(fold: int, first: int) -> None:
     failed = failed_by(0, fold)
     assert (failed.value, failed.train_value, failed.params, failed.prediction) == (None,) * 4
-    assert failed.reason == f"diverged in epoch {failed.epochs} of fold {first}: " + (
-        "the loss was not finite"
-    )
+    where = f"in epoch {failed.epochs} of fold {first}"
+    assert failed.reason == f"diverged {where}: the loss was not finite"
     assert failed.curves is not None
     assert {len(each) for each in failed.curves.values()} == {failed.epochs}
 
