@@ -59,7 +59,7 @@ def load_rounds(connection: Connection, uid: str) -> list[RoundRecord]:
 
 
 def save_arrays(connection: Connection, uid: str, results: Sequence[Result]) -> None:
-    """Enter the curves of every result, and the validation predictions of those that have any."""
+    """Enter the curves of every result, and the predictions of those that have any."""
     bulk.insert(
         connection,
         schema.curves,
@@ -97,7 +97,7 @@ def load_curves(connection: Connection, uid: str, number: int) -> dict[str, NDAr
 def load_predictions(
     connection: Connection, uid: str, numbers: Sequence[int]
 ) -> dict[int, NDArray[np.float32]]:
-    """Validation predictions of trials, number -> (rows, outputs)."""
+    """The predictions of trials, number -> (rows, outputs)."""
     table = schema.predictions
     found: dict[int, NDArray[np.float32]] = {}
     for start in range(0, len(numbers), _MOST_NUMBERS):
