@@ -158,7 +158,7 @@ class StudyStore:
         return recorded
 
     def predictions(self, numbers: Sequence[int]) -> dict[int, NDArray[np.float32]]:
-        """What networks of complete trials give for the rows that score them, (rows, outputs) each."""
+        """What complete trials give for the rows that score them, (rows, outputs) each."""
         return self.rounds.read(
             lambda connection: catalogue.load_predictions(connection, self.uid, numbers)
         )

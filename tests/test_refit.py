@@ -18,6 +18,7 @@ from hpo.experiment import Experiment
 from hpo.nn.members import Rows
 from hpo.nn.network import predict
 from hpo.nn.training import train
+from hpo.preparation import Prepared
 from hpo.search import repeats, streams
 from hpo.search.folds import Folds
 from storage.records import SelectionRecord
@@ -97,6 +98,22 @@ def test_candidates_are_scored_over_folds_that_are_dealt_anew(folded: Experiment
     assert selection.record["expected"] == pytest.approx(
         accuracy_score(target, unseen.argmax(axis=1))
     )
+
+
+def test_groups_that_cannot_be_dealt_anew_keep_their_folds(
+    folded: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Prepared, "folds", lambda *_: None)
+    given: list[object] = []
+    train_jobs = repeats.train_jobs
+
+    def seen(problem: object, dealt: Folds | None, jobs: list[repeats.Job]) -> object:
+        given.append(dealt)
+        return train_jobs(problem, dealt, jobs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(repeats, "train_jobs", seen)
+    assert chosen(folded, 1).record["folds"] == K
+    assert all(each is folded.prepared.problem.folds for each in given)
 
 
 def test_one_repeat_over_folds_tells_of_errors(folded: Experiment) -> None:

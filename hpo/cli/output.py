@@ -167,6 +167,10 @@ def _test(summary: Summary, metric: str) -> str:
     return f"test: {seen} on {rows} rows (look {look.order}){note}"
 
 
+def _for_each_trial(document: Mapping[str, Any]) -> str:
+    return "" if document["cv"] is None else f", {document['cv']} for each trial"
+
+
 def rehearsal(plan: Rehearsal) -> str:
     """What a search would do and take."""
     document = plan.document
@@ -174,7 +178,7 @@ def rehearsal(plan: Rehearsal) -> str:
     ranges = (f"{name} {searched(each)}" for name, each in document["space"].items())
     lines = [
         _head(document),
-        f"networks: {'-'.join(map(str, document['network']))}",
+        f"networks: {'-'.join(map(str, document['network']))}{_for_each_trial(document)}",
         f"space: {', '.join(ranges)}",
         f"trials: {trials['total']} in {trials['rounds']} rounds of {trials['per_round']}",
         f"at most about {duration(estimate['seconds'])} and {size(estimate['bytes'])} of disk",

@@ -181,12 +181,12 @@ def train_slots(
 
 def _members(problem: Problem, recipe: Recipe, slots: Sequence[Slot]) -> Members:
     """The networks of the slots, slot by slot and in each fold by fold."""
-    alone = problem.folds is None
-    keys = [(slot, (each,)) for slot in slots for each in range(problem.n_networks)]
-    states = [
-        (problem.seed, streams.MEMBER, slot.number, *(() if alone else fold)) for slot, fold in keys
-    ]
-    return recipe.members([slot.params for slot, _ in keys], states)
+    folds: list[tuple[int, ...]] = [()]
+    if problem.folds is not None:
+        folds = [(fold,) for fold in range(problem.n_networks)]
+    networks = [(slot, fold) for slot in slots for fold in folds]
+    states = [(problem.seed, streams.MEMBER, slot.number, *fold) for slot, fold in networks]
+    return recipe.members([slot.params for slot, _ in networks], states)
 
 
 def _rows(problem: Problem, n_slots: int) -> tuple[Rows, Rows]:

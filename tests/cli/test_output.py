@@ -168,14 +168,14 @@ def test_the_next_command_repeats_the_arguments_without_a_password(
     assert f"  hpo search x {repeated} --trials 9" in lines
 
 
-def plan(**estimate: float) -> Rehearsal:
+def plan(cv: int | None = None, **estimate: float) -> Rehearsal:
     known = {
         "dry_run": True,
         "study": "s",
         "task": "regression",
         "metric": "r2",
         "rows": {"train": 70, "validation": 20, "test": 10},
-        "cv": None,
+        "cv": cv,
         "network": [4, 64, 64, 1],
         "trials": {"total": 100, "rounds": 5, "per_round": 20},
         "space": {"learning_rate": [1e-5, 0.1], "weight_decay": [0.0, 1.0]},
@@ -193,3 +193,5 @@ def test_what_a_dry_run_says() -> None:
         "at most about 13 s and 1.2 MB of disk",
         "nothing was written",
     ]
+    folded = rehearsal(plan(cv=5, seconds=12.3, bytes=1_234_567)).splitlines()
+    assert folded[1] == "networks: 4-64-64-1, 5 for each trial"
