@@ -55,7 +55,7 @@ def progress(*trials: TrialRecord, total: int = 10) -> _Progress:
         study="s",
         store=store,
         narrowing=NarrowingSettings(0, trials_per_round=4, n_rounds=2),
-        settings=SimpleNamespace(metric="accuracy"),
+        settings=SimpleNamespace(metric="accuracy", cv=None),
     )
     return _Progress.of(experiment, total)  # type: ignore[arg-type]
 
