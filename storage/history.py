@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +22,7 @@ _TRIALS: sa.Table = models.TrialModel.__table__
 _PARAMS: sa.Table = models.TrialParamModel.__table__
 _VALUES: sa.Table = models.TrialValueModel.__table__
 _ATTRIBUTES: sa.Table = models.TrialUserAttributeModel.__table__
+_INTERMEDIATE: sa.Table = models.TrialIntermediateValueModel.__table__
 
 
 @by_revision
@@ -83,25 +85,33 @@ def states(connection: Connection, study_id: int) -> dict[str, int]:
 
 @by_revision
 def trials(
-    connection: Connection, study_id: int, since: int = 0, attribute: str | None = None
+    connection: Connection,
+    study_id: int,
+    since: int = 0,
+    attributes: Sequence[str] | None = None,
+    *,
+    intermediate: bool = False,
 ) -> list[TrialRecord]:
     """The trials from Optuna's id ``since`` on, in the order of their numbers.
 
-    With all user attributes, or only that of the name ``attribute``.
+    With all user attributes, or only those of the names ``attributes``; with ``intermediate``
+    values only if these are wanted.
     """
     chosen = sa.and_(_TRIALS.c.study_id == study_id, _TRIALS.c.trial_id >= since)
     params = _params(connection, chosen)
-    named = chosen if attribute is None else sa.and_(chosen, _ATTRIBUTES.c.key == attribute)
-    attributes = _attributes(connection, named)
+    named = chosen if attributes is None else sa.and_(chosen, _ATTRIBUTES.c.key.in_(attributes))
+    known = _attributes(connection, named)
     values = _values(connection, chosen)
+    courses = _intermediate(connection, chosen) if intermediate else {}
     return [
         TrialRecord(
             number=number,
             state=state,
             value=values.get(number),
             params=params.get(number, {}),
-            attributes=attributes.get(number, {}),
+            attributes=known.get(number, {}),
             trial_id=trial_id,
+            intermediate=courses.get(number, {}),
         )
         for number, state, trial_id in stages(connection, study_id, since)
     ]
@@ -218,3 +228,21 @@ def _attributes(
     for number, key, text in connection.execute(query).all():
         attributes.setdefault(number, {})[key] = json.loads(text)
     return attributes
+
+
+def _intermediate(
+    connection: Connection, chosen: sa.ColumnElement[bool]
+) -> dict[int, dict[int, float]]:
+    """Number -> step -> value, the steps in order."""
+    value, kind = _INTERMEDIATE.c.intermediate_value, _INTERMEDIATE.c.intermediate_value_type
+    query = (
+        sa.select(_TRIALS.c.number, _INTERMEDIATE.c.step, value, kind)
+        .join_from(_TRIALS, _INTERMEDIATE, _TRIALS.c.trial_id == _INTERMEDIATE.c.trial_id)
+        .where(chosen)
+        .order_by(_TRIALS.c.number, _INTERMEDIATE.c.step)
+    )
+    decode = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value
+    found: dict[int, dict[int, float]] = {}
+    for number, step, stored, its_kind in connection.execute(query):
+        found.setdefault(number, {})[step] = decode(stored, its_kind)
+    return found

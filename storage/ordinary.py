@@ -111,7 +111,9 @@ def trials(
     _connection: Connection,
     study_id: int,
     since: int = 0,
-    attribute: str | None = None,
+    attributes: Sequence[str] | None = None,
+    *,
+    intermediate: bool = False,
 ) -> list[TrialRecord]:
     return [
         TrialRecord(
@@ -120,9 +122,12 @@ def trials(
             value=trial.value if trial.state == TrialState.COMPLETE else None,
             params=dict(trial.params),
             attributes={
-                key: value for key, value in trial.user_attrs.items() if attribute in {None, key}
+                key: value
+                for key, value in trial.user_attrs.items()
+                if attributes is None or key in attributes
             },
             trial_id=_id(trial),
+            intermediate=dict(sorted(trial.intermediate_values.items())) if intermediate else {},
         )
         for trial in _trials(inside, study_id, since)
     ]
@@ -256,8 +261,7 @@ def finish(
         for key, attribute in result.attributes.items():
             inside.set_trial_user_attr(trial_id, key, attribute)
         values = None if result.value is None else [result.value]
-        state = TrialState.FAIL if result.value is None else TrialState.COMPLETE
-        inside.set_trial_state_values(trial_id, state, values)
+        inside.set_trial_state_values(trial_id, TrialState[result.state], values)
 
 
 def _trials(

@@ -70,9 +70,10 @@ class Slot(NamedTuple):
 class Result:
     """What a trained slot leaves behind.
 
-    ``value`` is finite, or None for a trial that failed, and ``attributes`` then say why.
+    ``value`` is finite, or None for a trial that failed, and ``attributes`` then say why. A trial
+    that was ``pruned`` has its last intermediate value, as Optuna has it, or none.
     ``intermediate`` maps a step to a value. ``curves`` (names, epochs) and ``prediction`` (rows,
-    outputs) are float32; a failed trial has no prediction.
+    outputs) are float32; a trial that did not complete has no prediction.
     """
 
     number: int
@@ -82,6 +83,14 @@ class Result:
     curve_names: tuple[str, ...] = ()
     curves: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
     prediction: NDArray[np.float32] | None = None
+    pruned: bool = False
+
+    @property
+    def state(self) -> str:
+        """Optuna's name of what became of the trial."""
+        if self.pruned:
+            return "PRUNED"
+        return "FAIL" if self.value is None else "COMPLETE"
 
     def __post_init__(self) -> None:
         # SQLite keeps a NaN as NULL, and Optuna can then read no trial of the study any more.
@@ -94,6 +103,7 @@ class TrialRecord:
     """A trial as the study has it; ``state`` is Optuna's name, as in ``COMPLETE``.
 
     ``trial_id`` is Optuna's, by which trials are found quickly; another copy has other ones.
+    ``intermediate`` maps a step to a value, and is empty where it was not asked for.
     """
 
     number: int
@@ -102,6 +112,7 @@ class TrialRecord:
     params: dict[str, Any]
     attributes: dict[str, Json] = field(default_factory=dict)
     trial_id: int = field(default=0, compare=False)
+    intermediate: dict[int, float] = field(default_factory=dict)
 
 
 class Stage(NamedTuple):

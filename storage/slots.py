@@ -155,7 +155,7 @@ def free(connection: Connection, study_id: int, claimed: sa.Select[Any], since: 
 
 @by_revision
 def finish(connection: Connection, ids: Mapping[int, int], results: Sequence[Result]) -> None:
-    """Write results and set their trials COMPLETE, or FAIL where there is no value.
+    """Write results and set their trials COMPLETE, PRUNED, or FAIL where there is no value.
 
     ``ids`` maps numbers to Optuna's ids.
     """
@@ -188,16 +188,12 @@ def finish(connection: Connection, ids: Mapping[int, int], results: Sequence[Res
         ),
     )
     now = _now()
-    for state in (TrialState.COMPLETE, TrialState.FAIL):
-        ended = [ids[each.number] for each in results if _state(each) == state]
+    for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
+        ended = [ids[each.number] for each in results if each.state == state.name]
         for start in range(0, len(ended), _MOST_IDS):
             some = _TRIALS.c.trial_id.in_(ended[start : start + _MOST_IDS])
             end = {_TRIALS.c.state: state, _TRIALS.c.datetime_complete: now}
             connection.execute(_TRIALS.update().where(some).values(end))
-
-
-def _state(result: Result) -> TrialState:
-    return TrialState.FAIL if result.value is None else TrialState.COMPLETE
 
 
 def _intermediate(value: float) -> tuple[float | None, str]:

@@ -25,7 +25,7 @@ from optuna.distributions import (
 )
 from optuna.storages._rdb import models
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from storage import catalogue, history, leases, revisions, slots
 from storage.errors import StorageError, StudyGoneError
@@ -106,7 +106,8 @@ def finish(rounds: RoundStorage, study_id: int, *results: Result, owner: Owner =
 
 
 def result(number: int, value: float | None = 0.5, **rest: Any) -> Result:
-    return Result(number, value, rest.get("intermediate", {}), rest.get("attributes", {}))
+    given = {"intermediate": {}, "attributes": {}} | rest
+    return Result(number, value, **given)
 
 
 def records(rounds: RoundStorage, study_id: int) -> list[TrialRecord]:
@@ -182,6 +183,39 @@ def test_finished_slots(rounds: RoundStorage, study_id: int, stock: Stock) -> No
     assert just_now(failed.datetime_complete)
     with stock() as storage:
         assert optuna.load_study(study_name="study", storage=storage).best_trial.number == 2
+
+
+def test_a_pruned_slot_is_as_optuna_itself_leaves_one(
+    rounds: RoundStorage, study_id: int, stock: Stock
+) -> None:
+    steps = {1: 0.5, 2: 0.25, 4: 0.75}
+    create(rounds, study_id, range(3))
+    claim(rounds, study_id, 2)
+    finish(
+        rounds,
+        study_id,
+        result(0, 0.75, intermediate=steps, attributes={"epochs": 4}, pruned=True),
+        result(1, None, pruned=True),  # without a single finite score
+    )
+    with stock() as storage:
+        study = optuna.load_study(study_name="study", storage=storage)
+        trial = study.ask()
+        for step, value in steps.items():
+            trial.report(value, step)
+        study.tell(trial, state=TrialState.PRUNED)
+    ours, empty, theirs = read(stock)
+    for each in (ours, theirs):
+        assert (each.state, each.value) == (TrialState.PRUNED, 0.75)
+        assert each.intermediate_values == steps
+    assert (empty.state, empty.values) == (TrialState.PRUNED, None)
+    with rounds.reading() as connection:
+        found = history.trials(connection, study_id, attributes=("epochs",), intermediate=True)
+        assert history.states(connection, study_id) == {"PRUNED": 3}
+    # Its value is no result: it does not count as one of a complete trial.
+    assert [(each.state, each.value) for each in found] == [("PRUNED", None)] * 3
+    assert [each.intermediate for each in found] == [steps, {}, steps]
+    assert [each.attributes for each in found] == [{"epochs": 4}, {}, {}]
+    assert [each.intermediate for each in records(rounds, study_id)] == [{}, {}, {}]
 
 
 def test_an_infinite_step_is_shown_as_it_is(
