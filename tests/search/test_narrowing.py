@@ -277,6 +277,41 @@ def test_a_choice_is_dropped_on_the_evidence_of_the_best_quarter(order: str, kep
     assert narrow(space, trials, replace(settings, evidence=0), 1)["c"].kept == ("a", "b")
 
 
+@pytest.mark.parametrize(
+    ("order", "dropped", "kept"),
+    [
+        # 24 trials, the best 6 without one of the 12: as above, but the others have no rank.
+        ("a" * 6, "b" * 12 + "a" * 6, "a"),
+        ("a" * 2, "b" * 12 + "a" * 10, "ab"),  # only two have a rank: C(12, 2) / C(24, 2) = 24 %
+        ("a" * 4, "b" * 24 + "a" * 2, "a"),  # C(6, 4) / C(30, 4) = 0.05 %
+        # Nothing is known of an order among them.
+        ("", "a" * 12 + "b" * 12, "ab"),
+        ("b", "a" * 12 + "b" * 12, "ab"),
+    ],
+)
+def test_pruned_trials_speak_against_their_choices(order: str, dropped: str, kept: str) -> None:
+    space = {"c": CategoricalDistribution("ab")}
+    complete = [FinishedTrial(i, float(i), {"c": choice}) for i, choice in enumerate(order)]
+    pruned = [
+        # Neither their value nor their number makes any difference.
+        FinishedTrial(len(order) + i, -5.0, {"c": choice}, pruned=True)
+        for i, choice in enumerate(dropped)
+    ]
+    settings = settings_of(trials_per_round=len(order) + len(dropped))
+    for trials in (complete + pruned, pruned[::-1] + complete):
+        assert narrow(space, trials, settings, 1) == {"c": Choices(tuple(kept))}
+
+
+@given(st.lists(st.floats(1e-5, 1e-1), min_size=4, max_size=12), st.floats(1e-5, 1e-1))
+def test_pruned_trials_span_no_range(values: list[float], elsewhere: float) -> None:
+    trials = ranked(*values)
+    settings = settings_of(trials_per_round=20)
+    pruned = FinishedTrial(19, -9.0, {"x": elsewhere}, pruned=True)
+    assert narrow({"x": LOG}, [*trials, pruned], settings, 1) == narrow(
+        {"x": LOG}, trials, settings, 1
+    )
+
+
 @given(st.integers(1, 30), st.data())
 def test_the_evidence_is_that_of_the_hypergeometric_distribution(
     among: int, data: st.DataObject

@@ -32,7 +32,8 @@ def narrow(
 
     Only finite trials of earlier rounds count, so what is running or comes later does not change a
     box, and neither does the order of `finished`. A parameter's range is spanned by the best among
-    the trials that have it with a value that its distribution still contains.
+    the trials that have it with a value that its distribution still contains. Trials that were
+    pruned rank behind all others: they span no range, and speak against their choices.
 
     A choice is dropped on evidence alone: if it had no influence, so few of its trials among the
     best quarter of all that have the parameter would be a rarity, less probable than
@@ -46,14 +47,17 @@ def narrow(
         full range, with ``low < high`` unless the full range is a single value. A grid's range ends
         on the grid and holds at least two of its values. For a categorical parameter its `Choices`.
     """
-    ranked = _ranked(finished, round_index * settings.trials_per_round)
+    finished, before = list(finished), round_index * settings.trials_per_round
+    ranked = _ranked(finished, before)
+    pruned = [trial for trial in finished if trial.pruned and trial.number < before]
     box: dict[str, Range | Choices] = {}
     for name, distribution in distributions.items():
         values = _values(ranked, name, distribution)
         if isinstance(distribution, Numerical):
             box[name] = _narrowed(distribution, values, settings)
         elif isinstance(distribution, CategoricalDistribution):
-            box[name] = _chosen(distribution, values, settings)
+            behind = _values(pruned, name, distribution)
+            box[name] = _chosen(distribution, values, behind, settings)
     return box
 
 
@@ -79,8 +83,8 @@ def edge(distribution: BaseDistribution, left: Range, value: float) -> str | Non
 
 
 def _ranked(finished: Iterable[FinishedTrial], before: int) -> list[FinishedTrial]:
-    """Return the finite trials numbered below `before`, best first."""
-    usable = [t for t in finished if t.number < before and math.isfinite(t.value)]
+    """Return the finite trials numbered below `before` that were not pruned, best first."""
+    usable = [t for t in finished if t.number < before and math.isfinite(t.value) and not t.pruned]
     return sorted(usable, key=lambda t: (t.value, t.number))
 
 
@@ -132,12 +136,18 @@ def _at_least(share: float, span: Range, bounds: Range) -> Range:
 
 
 def _chosen(
-    distribution: CategoricalDistribution, ranked: Sequence[Any], settings: NarrowingSettings
+    distribution: CategoricalDistribution,
+    ranked: Sequence[Any],
+    pruned: Sequence[Any],
+    settings: NarrowingSettings,
 ) -> Choices:
-    """Return the choices against which the ranked values are no evidence."""
-    places = [distribution.to_internal_repr(value) for value in ranked]
-    top = places[: math.ceil(len(places) / 4)]
-    best = places[0] if places else None
+    """Return the choices against which the ranked values, and those behind them, are no evidence.
+
+    The pruned ones have no order, so where fewer than a quarter are ranked these are the top.
+    """
+    places = [distribution.to_internal_repr(value) for value in (*ranked, *pruned)]
+    top = places[: min(math.ceil(len(places) / 4), len(ranked))]
+    best = top[0] if top else None
     kept = [
         choice
         for index, choice in enumerate(distribution.choices)

@@ -1,5 +1,6 @@
 """An Optuna sampler around the narrowing search, for any objective."""
 
+import math
 import operator
 import secrets
 from collections.abc import Mapping
@@ -199,13 +200,20 @@ def _read_round(study: Study, settings: NarrowingSettings, number: int) -> _Roun
 
 
 def _losses(trials: list[FrozenTrial], direction: StudyDirection) -> tuple[FinishedTrial, ...]:
-    """Return the complete trials with their values as losses."""
+    """Return the complete trials with their values as losses, and the pruned ones."""
     sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
-    return tuple(
+    complete = (
         FinishedTrial(trial.number, sign * trial.value, trial.params)
         for trial in trials
         if trial.state == TrialState.COMPLETE and trial.value is not None
     )
+    pruned = (
+        # Where a pruner ended it says nothing of where it would have come to.
+        FinishedTrial(trial.number, math.inf, trial.params, pruned=True)
+        for trial in trials
+        if trial.state == TrialState.PRUNED
+    )
+    return (*complete, *pruned)
 
 
 def _place(study: Study) -> tuple[BaseStorage, int]:

@@ -104,8 +104,12 @@ class FinishedTrial:
         ignored.
     params
         The values of the parameters that this trial had.
+    pruned
+        It was dropped before its end: it was tried, and whatever its value, it is not among the
+        best.
     """
 
     number: int
     value: float
     params: Mapping[str, Any]
+    pruned: bool = False
