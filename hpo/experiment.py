@@ -30,6 +30,8 @@ from hpo.search.evaluation import Workers
 from hpo.search.expectation import Expectation, expected_score
 from hpo.search.loop import Event, search
 from hpo.search.narrowing import SETTINGS_ATTRIBUTE, NarrowingSettings, countable
+from hpo.search.optuna_pruning import OPTUNA_PRUNERS, AskedPruner
+from hpo.search.pruning import NONE, RUNGS, NoPruner, Pruner, Rungs
 from hpo.search.space import SearchSpace
 from hpo.settings import DEFAULT_KEEP, Settings, describe_difference
 from hpo.study_store import StudyStore
@@ -74,8 +76,10 @@ class Experiment:
     def search(self, total: int, n_workers: int, deadline: float = math.inf) -> Iterator[Event]:
         """Train until ``total`` trials have finished; yields what the storage holds by then.
 
-        At ``deadline``, by ``time.time``, it ends, at the end of an epoch.
+        At ``deadline``, by ``time.time``, it ends, at the end of an epoch. Raises ``UsageError``
+        for more workers than the pruner can have.
         """
+        check_pruner(self.settings.pruner, n_workers)
         workers = Workers(self.prepared.problem, n_workers, deadline)
         store, space = self.store, self.store.space
         return search(
@@ -87,7 +91,17 @@ class Experiment:
             workers.is_over,
             self.settings.optimizer,
             self.settings.sampler,
+            self.pruner(),
         )
+
+    def pruner(self) -> Pruner:
+        """Who drops trials before their end."""
+        name, size = self.settings.pruner, self.narrowing.trials_per_round
+        if name == NONE:
+            return NoPruner()
+        if name == RUNGS:
+            return Rungs(self.store, size, self.settings.epochs)
+        return AskedPruner(name, self.store, self.settings.seed, size, self.settings.epochs)
 
     @property
     def has_few_points(self) -> bool:
@@ -204,6 +218,15 @@ class Experiment:
     def looks(self) -> list[Look]:
         """Every look at the test rows so far."""
         return self.store.rounds.read(lambda each: ledger.looks(each, self.store.uid))
+
+
+def check_pruner(name: str, n_workers: int) -> None:
+    """Raise ``UsageError`` if trials cannot be dropped so while so many processes train them."""
+    if name in OPTUNA_PRUNERS and n_workers > 1:
+        raise UsageError(
+            f"--pruner {name} compares trials while they are trained, in one process: add "
+            "--workers 1, or use --pruner rungs"
+        )
 
 
 @contextmanager

@@ -17,7 +17,9 @@ DEFAULT_EPOCHS = 50
 DEFAULT_SCHEDULE = "cosine"
 DEFAULT_WARMUP = 0.05
 SAMPLERS = ("narrowing", "random", "tpe", "gp", "cmaes", "qmc")
+PRUNERS = ("rungs", "none", "median", "percentile", "asha", "hyperband")
 SCHEDULES = ("constant", "step", "exponential", "cosine", "one_cycle")
+DEFAULT_PRUNER = "rungs"
 DEFAULT_ROUNDS = 5
 DEFAULT_TRIALS = 100
 DEFAULT_REPEATS = 5
@@ -26,7 +28,7 @@ MOST_FOLDS = 100
 DEFAULT_KEEP = 50
 """How many networks of a study are kept whole: the best by validation score."""
 
-_OLDER = {"schedule": "constant", "warmup": 0.0, "sampler": "narrowing"}
+_OLDER = {"schedule": "constant", "warmup": 0.0, "sampler": "narrowing", "pruner": "none"}
 """What a study was made with that does not say."""
 
 
@@ -37,7 +39,8 @@ class Settings:
     ``space`` as `SearchSpace.to_json` gives it; ``group`` or ``time`` is the column by which rows
     are split, and studies of older versions have neither. ``batch_size`` None is `batch_size_for`
     the number of training rows; ``patience`` None trains every network for all ``epochs``. ``cv``
-    is the number of folds that score a trial, None where the validation rows do.
+    is the number of folds that score a trial, None where the validation rows do. ``pruner`` drops
+    trials before their end.
     """
 
     target: str | None
@@ -61,6 +64,7 @@ class Settings:
     schedule: str = DEFAULT_SCHEDULE
     warmup: float = DEFAULT_WARMUP
     cv: int | None = None
+    pruner: str = DEFAULT_PRUNER
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Settings:

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from hpo.known_trials import KnownTrials
+from hpo.known_trials import EPOCHS, KnownTrials
 from hpo.persistence import DamagedModelError, Network
 from hpo.preparation import Prepared
 from hpo.ranking import EXPERIMENT_ATTRIBUTE, OURS, rank
 from hpo.search.evaluation import Outcome, Slot, train_slots
 from hpo.search.narrowing import FinishedTrial, Point
+from hpo.search.pruning import Course
 from hpo.search.space import Ranges, SearchSpace
 from hpo.settings import DEFAULT_KEEP
 from storage import catalogue, history, leases, records, slots
@@ -97,8 +98,12 @@ class StudyStore:
         return self.rounds.read(lambda connection: history.count(connection, self.study_id))
 
     def losses(self) -> list[FinishedTrial]:
-        """The complete trials; the metric is maximised, so a loss is its negative."""
+        """The complete trials, a loss being the negative of the metric; and the pruned ones."""
         return self.rounds.read(self.known.losses)
+
+    def courses(self) -> list[Course]:
+        """How the finished trials of ours went, by their intermediate values."""
+        return self.rounds.read(self.known.courses)
 
     def points(self) -> list[Point]:
         """The parameters of every trial, in whatever state."""
@@ -281,15 +286,19 @@ def _result(outcome: Outcome) -> records.Result:
     curves = outcome.curves or {}
     attributes = {
         OURS: outcome.train_value,
-        "epochs": outcome.epochs,
+        EPOCHS: outcome.epochs,
         "best_epoch": outcome.best_epoch,
         "seconds": round(outcome.seconds, 4),
         "reason": outcome.reason,
     }
+    intermediate = outcome.intermediate
+    last = next(reversed(intermediate.values()), None)
     return records.Result(
         number=outcome.number,
-        value=outcome.value,
-        intermediate=outcome.intermediate,
+        # Optuna gives a pruned trial the value that it had last.
+        value=last if outcome.pruned else outcome.value,
+        pruned=outcome.pruned,
+        intermediate=intermediate,
         attributes={name: value for name, value in attributes.items() if value is not None},
         curve_names=tuple(curves),
         curves=_float32(curves),

@@ -424,7 +424,7 @@ def test_workers_are_as_many_and_work_as_long_as_asked_for(
         def __init__(self, _problem: object, *arguments: float) -> None:
             asked.append(arguments)
 
-        def evaluate(self, _slots: object) -> list[list[Outcome]]:
+        def evaluate(self, _slots: object, _judge: object) -> list[list[Outcome]]:
             asked.append(())
             return []
 

@@ -71,6 +71,7 @@ class _Progress:
     total: int
     finished: int
     failed: int
+    pruned: int
     best: TrialRecord | Outcome | None
     index: int = 0
     ranges: Ranges = field(default_factory=dict)
@@ -91,6 +92,7 @@ class _Progress:
             total=max(total, len(done)),
             finished=len(done),
             failed=sum(each.state == "FAIL" for each in done),
+            pruned=sum(each.state == "PRUNED" for each in done),
             best=ranked[0] if ranked else None,
             before=len(done),
             params={each.number: each.params for each in ranked[:1]},
@@ -109,9 +111,9 @@ class _Progress:
             return
         self.finished += len(event.outcomes)
         for outcome in event.outcomes:
-            if outcome.value is None:
-                self.failed += 1
-            elif self._beats(outcome.value, outcome.number):
+            self.failed += outcome.failed
+            self.pruned += outcome.pruned
+            if outcome.value is not None and self._beats(outcome.value, outcome.number):
                 self.best = outcome
 
     def _look_now_and_then(self) -> None:
@@ -126,6 +128,7 @@ class _Progress:
         trials = self.experiment.store.trials()
         self.finished = sum(each.state in FINISHED for each in trials)
         self.failed = sum(each.state == "FAIL" for each in trials)
+        self.pruned = sum(each.state == "PRUNED" for each in trials)
         ranked = rank(trials)
         if ranked:
             self.best = ranked[0]
@@ -155,9 +158,10 @@ class _Progress:
 
     def _head(self) -> str:
         planned = -(-self.total // self.experiment.narrowing.trials_per_round)
-        failed = f", {self.failed} failed" if self.failed else ""
+        counts = {"pruned": self.pruned, "failed": self.failed}
+        others = "".join(f", {count} {name}" for name, count in counts.items() if count)
         where = f"round {self.index + 1}/{planned}"
-        return f"{self.experiment.study}: {where}, {self.finished}/{self.total} trials{failed}"
+        return f"{self.experiment.study}: {where}, {self.finished}/{self.total} trials{others}"
 
     def _best_words(self) -> list[str]:
         if self.best is None or self.best.value is None:

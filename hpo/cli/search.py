@@ -73,6 +73,13 @@ def _sizes(_context: click.Context, _option: click.Parameter, text: str) -> tupl
     help="Who proposes the points of a round; the others are Optuna's.",
 )
 @click.option(
+    "--pruner",
+    type=click.Choice(defaults.PRUNERS),
+    default=defaults.DEFAULT_PRUNER,
+    show_default=True,
+    help="Who drops hopeless trials early; all but rungs and none are Optuna's, with --workers 1.",
+)
+@click.option(
     "--seed",
     type=click.IntRange(0, 2**32 - 1),
     metavar="N",
@@ -206,11 +213,12 @@ def search(
 
     from hpo.cli.output import rehearsal, result
     from hpo.cli.progress import follow, say
-    from hpo.experiment import Joining, joined
+    from hpo.experiment import Joining, check_pruner, joined
     from hpo.rehearsal import rehearse
     from hpo.summary import summarise
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would tell of each study it makes
+    check_pruner(options["pruner"], workers)
     dataset = load_data(data, options)
     settings = _settings(dataset, options)
     study = _study_name(options["study"] or dataset.name)
@@ -291,6 +299,7 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
         "seed",
         "rounds",
         "sampler",
+        "pruner",
         "group",
         "time",
         "hidden",

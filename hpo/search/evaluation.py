@@ -5,10 +5,11 @@ A worker process trains and returns; it reads no file and writes none.
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -24,6 +25,7 @@ from hpo.nn.training import Curves, Trained, train
 from hpo.search import streams
 from hpo.search.folds import Folds, count_folds
 from hpo.search.processes import spread
+from hpo.search.pruning import Judge, steps, who_leaves
 from hpo.search.recipe import Recipe
 from hpo.search.views import Part, View, divided, out_of_fold, view
 
@@ -108,10 +110,11 @@ class Outcome:
     """What became of a slot.
 
     ``value`` is the metric on the rows that score a trial, None if training failed, for which
-    ``reason`` stands then. ``curves``: name -> (epochs,). ``prediction`` (rows, outputs) float32
-    for these rows, as the network gives it: probabilities, or standardised values, which float32
-    holds whatever the user's units are. ``params`` (n_params,) float32, of a network of this
-    ``architecture``; (folds, n_params) where there is one for each fold. Epochs count from 1.
+    ``reason`` stands then, or if the trial was ``pruned``: dropped before its end. ``curves``: name
+    -> (epochs,). ``prediction`` (rows, outputs) float32 for these rows, as the network gives it:
+    probabilities, or standardised values, which float32 holds whatever the user's units are.
+    ``params`` (n_params,) float32, of a network of this ``architecture``; (folds, n_params) where
+    there is one for each fold. Epochs count from 1.
     """
 
     number: int
@@ -125,6 +128,12 @@ class Outcome:
     prediction: NDArray[np.float32] | None = None
     params: NDArray[np.float32] | None = None
     architecture: Architecture | None = None
+    pruned: bool = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether nothing came of it."""
+        return self.value is None and not self.pruned
 
     @property
     def intermediate(self) -> dict[int, float]:
@@ -132,8 +141,7 @@ class Outcome:
         if self.curves is None:
             return {}
         scores = self.curves["val_score"]
-        steps = {2**power for power in range(len(scores).bit_length())} | {len(scores)}
-        chosen = {step: float(scores[step - 1]) for step in sorted(steps) if step <= len(scores)}
+        chosen = {step: float(scores[step - 1]) for step in steps(len(scores))}
         return {step: score for step, score in chosen.items() if math.isfinite(score)}
 
 
@@ -147,9 +155,14 @@ class OutOfTimeError(Exception):
 
 
 def train_slots(
-    problem: Problem, slots: Sequence[Slot], deadline: float = math.inf
+    problem: Problem,
+    slots: Sequence[Slot],
+    deadline: float = math.inf,
+    judge: Judge | None = None,
 ) -> list[Outcome]:
     """Train the slots, which have one recipe, as one stack and score each.
+
+    Those that ``judge`` finds behind leave it at a rung, and nothing changes for the others.
 
     Raises ``OutOfTimeError`` after the epoch in which ``deadline``, by ``time.time``, passes.
     """
@@ -158,10 +171,16 @@ def train_slots(
     members = _members(problem, recipe, slots)
     training, validation = _rows(problem, len(slots))
 
-    def check_time(_epoch: int, _curves: Curves) -> NDArray[np.bool_]:
+    numbers = [slot.number for slot in slots]
+    views = _views(problem)
+
+    def hopeless(epoch: int, curves: Curves) -> NDArray[np.bool_]:
         if time.time() >= deadline:
             raise OutOfTimeError
-        return np.zeros(len(members), dtype=np.bool_)
+        losses = curves["val_score_loss"][:, epoch].reshape(len(slots), len(views))
+        scores = _val_score(problem, views, losses.T)
+        leaving = who_leaves(judge, numbers, epoch + 1, recipe.settings.epochs, scores)
+        return np.repeat(leaving, len(views))
 
     trained = train(
         *recipe,
@@ -169,14 +188,22 @@ def train_slots(
         training,
         validation,
         problem.row_loss,
-        hopeless=check_time if deadline < math.inf else None,
+        hopeless=hopeless if judge is not None or deadline < math.inf else None,
     )
-    seconds = (time.perf_counter() - start) / len(slots)
-    views = _views(problem)
+    shares = _shares(trained, time.perf_counter() - start)
+    seconds = shares.reshape(len(slots), len(views)).sum(axis=1).tolist()
     return [
-        _outcome(problem, recipe.architecture, views, slot.number, trained, place, seconds)
+        _outcome(problem, recipe.architecture, views, slot.number, trained, place, seconds[place])
         for place, slot in enumerate(slots)
     ]
+
+
+def _shares(trained: Trained, seconds: float) -> NDArray[np.float64]:
+    """What each network took of all ``seconds``: an epoch is paid by those that trained in it."""
+    present = np.arange(len(trained.seconds)) < trained.epochs[:, None]
+    each = np.nan_to_num(trained.seconds) / np.maximum(1, present.sum(axis=0))
+    own = present @ each
+    return np.asarray(own + (seconds - own.sum()) / len(own))
 
 
 def _members(problem: Problem, recipe: Recipe, slots: Sequence[Slot]) -> Members:
@@ -224,6 +251,8 @@ def _outcome(
     epochs = int(trained.epochs[own].min())
     curves = _curves(problem, views, trained, own, epochs)
     failed = Outcome(number, None, None, seconds, None, epochs, 0, curves)
+    if trained.dropped[own].any():
+        return replace(failed, pruned=True)
     diverged = trained.diverged[own]
     if diverged.any():
         first = int((diverged & (trained.epochs[own] == epochs)).argmax())
@@ -257,8 +286,7 @@ def _outcome(
 
 
 def _failed(outcome: Outcome, reason: str) -> Outcome:
-    fields = {"value": None, "reason": reason}
-    return Outcome(**(vars(outcome) | fields))
+    return replace(outcome, value=None, reason=reason)
 
 
 def _predict(architecture: Architecture, params: Floats, view: View) -> tuple[Floats, Floats]:
@@ -276,8 +304,7 @@ def _curves(
 ) -> dict[str, NDArray[np.float64]]:
     """The means over the networks of a slot; over those rows that score it, of each row once."""
     raw = {name: curve[own, :epochs] for name, curve in trained.curves.items()}
-    score, counts = problem.metric.score, np.array([len(each.hidden.target) for each in views])
-    shares = (counts / counts.sum())[:, None]
+    score, shares = problem.metric.score, _shares_of_rows(views)[:, None]
     with np.errstate(over="ignore", invalid="ignore"):
         return {
             "train_loss": raw["train_loss"].mean(axis=0),
@@ -289,8 +316,29 @@ def _curves(
                 axis=0,
             ),
             "val_loss": (shares * raw["val_loss"]).sum(axis=0),
-            "val_score": score((shares * raw["val_score_loss"]).sum(axis=0), problem.scored.target),
+            "val_score": _val_score(problem, views, raw["val_score_loss"]),
         }
+
+
+def _val_score(
+    problem: Problem, views: Sequence[View], losses: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The score of slots, or of a slot in epochs, by the losses (networks, …) of their networks.
+
+    They are added one after the other, so that a score is the same bit for bit wherever it stands.
+    """
+    shares = _shares_of_rows(views)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = functools.reduce(
+            np.add, (part * own for part, own in zip(shares, losses, strict=True))
+        )
+    return problem.metric.score(mean, problem.scored.target)
+
+
+def _shares_of_rows(views: Sequence[View]) -> NDArray[np.float64]:
+    """Which part of all rows that score a slot each of its networks scores."""
+    counts = np.array([len(each.hidden.target) for each in views])
+    return np.asarray(counts / counts.sum())
 
 
 class HasParams(Protocol):
@@ -355,13 +403,16 @@ class Workers:
         """Whether the deadline has passed."""
         return time.time() >= self.deadline
 
-    def evaluate(self, slots: Sequence[Slot]) -> Iterator[list[Outcome]]:
+    def evaluate(
+        self, slots: Sequence[Slot], judge: Judge | None = None
+    ) -> Iterator[list[Outcome]]:
         """Outcomes of one stack after the other, in the order in which they are ready.
 
-        A slot whose training kills its process fails with the reason.
+        ``judge`` decides which trials are dropped, in the process that trains them. A slot whose
+        training kills its process fails with the reason.
         """
         chunks = stacks(self.problem, slots, self.n_workers, self.problem.n_networks)
-        common = (self.problem, self.deadline)
+        common = (self.problem, self.deadline, judge)
         yield from spread(_in_time, common, chunks, self.n_workers, _lost)
 
 
@@ -369,11 +420,13 @@ def _lost(slot: Slot, reason: str) -> Outcome:
     return Outcome(slot.number, None, reason, 0.0)
 
 
-def _in_time(problem: Problem, deadline: float, slots: Sequence[Slot]) -> list[Outcome]:
+def _in_time(
+    problem: Problem, deadline: float, judge: Judge | None, slots: Sequence[Slot]
+) -> list[Outcome]:
     """What became of the slots; nothing, if the deadline passes before all are trained."""
     if time.time() >= deadline:
         return []
     try:
-        return train_slots(problem, slots, deadline)
+        return train_slots(problem, slots, deadline, judge)
     except OutOfTimeError:
         return []

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Protocol
 
 from hpo.search.evaluation import Outcome, Slot
 from hpo.search.narrowing import FinishedTrial, NarrowingSettings, Point
 from hpo.search.proposals import NARROWING, Proposer, proposer
+from hpo.search.pruning import Course, Judge, NoPruner, Pruner
 from hpo.search.space import Ranges, SearchSpace
 
-Evaluate = Callable[[Sequence[Slot]], Iterable[list[Outcome]]]
+Evaluate = Callable[[Sequence[Slot], Judge | None], Iterable[list[Outcome]]]
 
 
 class RoundStore(Protocol):
@@ -24,7 +26,10 @@ class RoundStore(Protocol):
         """How many trials there are, in whatever state."""
 
     def losses(self) -> list[FinishedTrial]:
-        """The complete trials, the values as losses: smaller is better."""
+        """The complete trials, the values as losses: smaller is better; and those dropped early."""
+
+    def courses(self) -> list[Course]:
+        """How every finished trial went."""
 
     def points(self) -> list[Point]:
         """The parameters of every trial, in whatever state."""
@@ -81,21 +86,25 @@ def search(
     is_over: Callable[[], bool] = lambda: False,
     optimizer: str = "adam",
     sampler: str = NARROWING,
+    pruner: Pruner | None = None,
 ) -> Iterator[Event]:
     """Train until ``total`` trials have finished; yields after each step that the store holds.
 
     It may be broken off anywhere: called again, it goes on to the same trials. ``is_over`` ends it
     before the next step. It also ends when every point of a space was tried that has only so many.
-    ``optimizer`` is the one that trains where none is tuned; ``sampler`` proposes the points.
+    ``optimizer`` is the one that trains where none is tuned; ``sampler`` proposes the points, and
+    ``pruner``, if there is one, drops trials before their end.
     """
+    pruner = pruner or NoPruner()
     proposals = proposer(sampler, store, space, settings, optimizer)
     while not is_over():
         slots = store.claim(below=total)
         if slots:
-            index = slots[0].number // settings.trials_per_round
-            yield RoundClaimed(index, space.ranges(proposals.box(index)), tuple(slots))
-            for outcomes in evaluate(slots):
-                yield Recorded(tuple(store.finish(outcomes)))
+            for index, own in groupby(slots, lambda slot: slot.number // settings.trials_per_round):
+                claimed = tuple(own)
+                yield RoundClaimed(index, space.ranges(proposals.box(index)), claimed)
+                for outcomes in evaluate(claimed, pruner.judge(index)):
+                    yield Recorded(tuple(store.finish(outcomes)))
             continue
         # Read before it is seen that nothing is unfinished: a round that another search enters in
         # between must not pass for one that is done.

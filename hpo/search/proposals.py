@@ -33,6 +33,7 @@ from hpo.search.narrowing import (
     place,
     without_repeats,
 )
+from hpo.search.pruning import Course
 from hpo.search.space import SearchSpace
 from hpo.search.tunable import STRUCTURAL
 
@@ -43,7 +44,10 @@ class History(Protocol):
     """What is known of the trials of a study."""
 
     def losses(self) -> list[FinishedTrial]:
-        """The complete trials, the values as losses: smaller is better."""
+        """The complete trials, the values as losses: smaller is better; and those dropped early."""
+
+    def courses(self) -> list[Course]:
+        """How every finished trial went."""
 
     def points(self) -> list[Point]:
         """The parameters of every trial, in whatever state, in the order of their numbers."""
@@ -163,30 +167,67 @@ class _Asked:
         assert self._study is not None or not self._rounds
         if self._told == len(self._rounds):
             return
-        values = {trial.number: trial.value for trial in self.history.losses()}
+        values = {trial.number: trial.value for trial in self.history.losses() if not trial.pruned}
+        pruned = {each.number: each.scores for each in self.history.courses() if each.pruned}
         recorded = self.history.points()
         size = self.settings.trials_per_round
         for index in range(self._told, len(self._rounds)):
             for slot, (trial, point) in enumerate(self._rounds[index]):
                 number = index * size + slot
                 if number < len(recorded):
-                    self._tell_one(trial, point, recorded[number], values.get(number))
+                    final = _Final(values.get(number), pruned.get(number))
+                    self._tell_one(trial, point, recorded[number], final)
         self._told = len(self._rounds)
 
-    def _tell_one(
-        self, trial: optuna.Trial, point: Point, recorded: Point, value: float | None
-    ) -> None:
+    def _tell_one(self, trial: optuna.Trial, point: Point, recorded: Point, final: _Final) -> None:
         assert self._study is not None
-        known = value is not None and math.isfinite(value)
-        if known and point == recorded:
-            self._study.tell(trial, value)
+        if point != recorded:  # another version of Optuna asked for it
+            self._study.tell(trial, state=TrialState.FAIL)
+            if final.state != TrialState.FAIL:
+                self._study.add_trial(final.frozen(recorded, self.space.distributions))
             return
-        self._study.tell(trial, state=TrialState.FAIL)
-        if known:  # another version of Optuna asked for it
-            distributions = {name: self.space.distributions[name] for name in recorded}
-            self._study.add_trial(
-                create_trial(params=recorded, distributions=distributions, value=value)
-            )
+        for step, loss in final.losses.items():
+            trial.report(loss, step)
+        self._study.tell(trial, final.value, state=final.state)
+
+
+@dataclass(frozen=True)
+class _Final:
+    """What became of a trial, as its sampler is told.
+
+    ``loss`` of a complete one, greater ``scores`` by step of one that was pruned.
+    """
+
+    loss: float | None
+    scores: Mapping[int, float] | None
+
+    @property
+    def state(self) -> TrialState:
+        if self.scores is not None:
+            return TrialState.PRUNED
+        return TrialState.FAIL if self.value is None else TrialState.COMPLETE
+
+    @property
+    def value(self) -> float | None:
+        """The loss, if it is finite."""
+        return self.loss if self.loss is not None and math.isfinite(self.loss) else None
+
+    @property
+    def losses(self) -> dict[int, float]:
+        return {step: -score for step, score in (self.scores or {}).items()}
+
+    def frozen(
+        self, point: Point, distributions: Mapping[str, BaseDistribution]
+    ) -> optuna.trial.FrozenTrial:
+        """A trial of its own at this point."""
+        return create_trial(
+            state=self.state,
+            params=point,
+            distributions={name: distributions[name] for name in point},
+            # Optuna itself gives a pruned trial the value that it had last.
+            value=self.value if self.scores is None else next(reversed(self.losses.values()), None),
+            intermediate_values=self.losses,
+        )
 
 
 def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from optuna.distributions import FloatDistribution
 
@@ -82,6 +83,16 @@ def test_the_line_of_a_search_that_begins() -> None:
     assert re.fullmatch(line + r"\d+ s left", state.line())
 
 
+def test_pruned_trials_are_counted_and_are_never_best() -> None:
+    state = progress(TrialRecord(0, "PRUNED", None, {}, {}))
+    assert ", 1/10 trials, 1 pruned, no score yet" in state.line()
+    state.take(claimed(0, 1, 2, 3))
+    gone = Outcome(1, None, None, 0.0, curves={"val_score": np.array([0.9])}, pruned=True)
+    state.take(Recorded((gone,)))
+    state.take(recorded({2: 0.5, 3: None}))
+    assert ", 4/10 trials, 2 pruned, 1 failed, best val acc 0.500 (trial 2)" in state.line()
+
+
 def test_of_equal_scores_the_lower_number_is_best() -> None:
     state = progress()
     state.take(claimed(0, 0, 1, 2, 3))
@@ -118,7 +129,8 @@ def test_while_others_train_it_is_seen_what_they_have_done(monkeypatch: pytest.M
     state.take(claimed(0, 0, 1))
     state.take(recorded({0: 0.5, 1: 0.5}))
     trials = [complete(number, number / 10) for number in range(3)]
-    trials += [TrialRecord(3, "FAIL", None, {}, {}), TrialRecord(4, "RUNNING", None, {}, {})]
+    others = {3: "FAIL", 4: "RUNNING", 5: "PRUNED"}
+    trials += [TrialRecord(number, its_state, None, {}, {}) for number, its_state in others.items()]
     looks = []
 
     def look() -> list[TrialRecord]:
@@ -132,7 +144,9 @@ def test_while_others_train_it_is_seen_what_they_have_done(monkeypatch: pytest.M
         clock[0] = moment
         state.take(OthersTrain())
     assert looks == [100.0, 101.0], "not more than once a second"
-    assert "4/8 trials, 1 failed, best val acc 0.200 (trial 2), lr: 1.00e-02" in state.line()
+    assert (
+        "5/8 trials, 1 pruned, 1 failed, best val acc 0.200 (trial 2), lr: 1.00e-02" in state.line()
+    )
 
 
 def test_the_last_line_counts_what_others_have_done_too(

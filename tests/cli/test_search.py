@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
@@ -641,7 +642,8 @@ def test_files_are_for_the_owner_only(hpo: Hpo, tmp_path: Path) -> None:
 def test_only_as_many_networks_are_kept_as_asked_for_the_best(hpo: Hpo, tmp_path: Path) -> None:
     search(hpo, "--trials", 30, "--keep", 3, "--repeats", 2, data="diabetes")
     trials = stored_trials(tmp_path / "hpo.db", "diabetes")
-    ranked = sorted(trials, key=lambda number: (-trials[number]["values"][0][1], number))
+    complete = [number for number, each in trials.items() if each["state"] == "COMPLETE"]
+    ranked = sorted(complete, key=lambda number: (-trials[number]["values"][0][1], number))
     with closing(sqlite3.connect(tmp_path / "hpo.db")) as connection:
         kept = dict(connection.execute("SELECT number, digest FROM hpo_artifacts"))
         (winner,) = connection.execute("SELECT digest FROM hpo_selections").fetchone()
@@ -660,6 +662,106 @@ def test_how_many_networks_are_kept_is_no_setting(hpo: Hpo, tmp_path: Path) -> N
     # Nor does it hinder one who goes on with another number.
     search(hpo, "--keep", 2, "--trials", 16, data="diabetes")
     search(hpo, "--keep", 7, "--trials", 20, data="diabetes")
+
+
+# Dropped early
+
+DROPPING = (
+    "--trials", 48, "--rounds", 3, "--hidden", 8, "--epochs", 12, "--repeats", 2,
+    "--pruner", "rungs",
+)  # fmt: skip
+
+
+def test_hopeless_trials_are_pruned_and_shown_as_such(hpo: Hpo, tmp_path: Path) -> None:
+    ran = hpo("search", "diabetes", *DROPPING, "--json")
+    trials = stored_trials(tmp_path / "hpo.db", "diabetes")
+    pruned = [number for number, each in trials.items() if each["state"] == "PRUNED"]
+    document = ran.document
+    assert document["trials"] == {"complete": 48 - len(pruned), "pruned": len(pruned), "failed": 0}
+    assert 5 < len(pruned) <= 32
+    assert min(pruned) >= 16
+    assert [each["trials"] for each in document["rounds"]] == [16, 16, 16]
+    assert f"48/48 trials, {len(pruned)} pruned, best" in ran.err
+    # As it is in Optuna: the last score is the value; and ours: its curves, and no network.
+    with stock_optuna(tmp_path / "hpo.db") as storage:
+        frozen = optuna.load_study(study_name="diabetes", storage=storage).trials
+    with closing(sqlite3.connect(tmp_path / "hpo.db")) as connection:
+        curves = dict(connection.execute("SELECT number, length(data) FROM hpo_curves"))
+        with_networks = {n for (n,) in connection.execute("SELECT number FROM hpo_artifacts")}
+        predicted = {n for (n,) in connection.execute("SELECT number FROM hpo_predictions")}
+    for number in pruned:
+        steps = frozen[number].intermediate_values
+        epochs = max(steps)
+        assert frozen[number].value == steps[epochs]
+        assert list(steps) == [step for step in (1, 2, 4, 8) if step <= epochs]
+        assert frozen[number].user_attrs["epochs"] == epochs
+        assert "reason" not in frozen[number].user_attrs
+        assert curves[number] == 4 * 4 * epochs
+    assert predicted == set(range(48)) - set(pruned)
+    assert not with_networks & set(pruned)
+    # Greater values of trials that were dropped are no better ones.
+    board = hpo("leaderboard", "--json").document
+    assert board["trials"]["pruned"] == len(pruned)
+    by_state = {
+        state: [each for each in board["leaderboard"] if each["state"] == state]
+        for state in ("complete", "pruned")
+    }
+    assert sorted(each["trial"] for each in by_state["pruned"]) == pruned
+    assert {(each["rank"], each["validation"]) for each in by_state["pruned"]} == {(None, None)}
+    best = max(each["validation"] for each in by_state["complete"])
+    assert by_state["complete"][0]["validation"] == best
+    assert document["best"]["trial"] not in pruned
+    printed = hpo("search", "diabetes", *DROPPING).out
+    assert f"trials: {48 - len(pruned)} complete, {len(pruned)} pruned, in" in printed
+
+
+@pytest.mark.parametrize("sampler", ["narrowing", "tpe"])
+def test_in_parts_the_same_trials_are_dropped(hpo: Hpo, tmp_path: Path, sampler: str) -> None:
+    command = ("search", "diabetes", *DROPPING, "--repeats", 0, "--sampler", sampler, "--json")
+    # The first call fixes the size of a round, and has no time for more.
+    for url, totals, workers in (("a", (48, 48), 1), ("b", (48, 20, 33, 48), 2)):
+        for place, total in enumerate(totals):
+            short = () if place else ("--timeout", 1e-9)
+            storage = ("--storage", f"sqlite:///{url}.db", "--workers", workers)
+            ran = hpo(*command, *storage, "--trials", total, *short)
+            assert ran.code == (0 if place else 5), ran.err
+    whole = stored_trials(tmp_path / "a.db", "diabetes")
+    assert Counter(each["state"] for each in whole.values())["PRUNED"] > 5
+    assert stored_trials(tmp_path / "b.db", "diabetes") == whole
+
+
+def test_without_a_pruner_every_trial_is_whole(hpo: Hpo, tmp_path: Path) -> None:
+    document = hpo("search", "diabetes", *DROPPING, "--pruner", "none", "--json").document
+    assert document["trials"] == {"complete": 48, "pruned": 0, "failed": 0}
+    other = hpo("search", "diabetes", *DROPPING)
+    assert other.code == 2
+    assert "pruner none (stored) / rungs (asked for)" in other.err
+
+
+@pytest.mark.parametrize("pruner", ["median", "percentile", "asha", "hyperband"])
+def test_optunas_pruners_need_one_process(hpo: Hpo, tmp_path: Path, pruner: str) -> None:
+    command = ("search", "diabetes", *DROPPING, "--repeats", 0, "--pruner", pruner, "--json")
+    refused = hpo(*command, "--workers", 2)
+    assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
+    assert f"--pruner {pruner}" in refused.err
+    assert "--workers 1" in refused.err
+    assert not (tmp_path / "hpo.db").exists()
+    whole = hpo(*command, "--workers", 1).document["trials"]
+    assert whole["pruned"] > 3
+    assert whole["pruned"] + whole["complete"] == 48
+
+
+def test_a_study_that_knows_of_no_pruner_goes_on_without(hpo: Hpo, tmp_path: Path) -> None:
+    hpo("search", "diabetes", *DROPPING, "--trials", 32, "--rounds", 2, "--pruner", "none")
+    with closing(sqlite3.connect(tmp_path / "hpo.db")) as connection, connection:
+        (text,) = connection.execute("SELECT settings FROM hpo_experiments").fetchone()
+        older = {name: each for name, each in json.loads(text).items() if name != "pruner"}
+        connection.execute("UPDATE hpo_experiments SET settings = ?", (json.dumps(older),))
+    ran = hpo("search", "diabetes", *DROPPING, "--rounds", 2, "--pruner", "none", "--json")
+    assert ran.document["trials"] == {"complete": 48, "pruned": 0, "failed": 0}
+    assert "pruner none (stored) / rungs" in hpo(
+        "search", "diabetes", *DROPPING, "--rounds", 2
+    ).err  # fmt: skip
 
 
 # Ended early

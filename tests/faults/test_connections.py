@@ -102,7 +102,7 @@ class Line:
         recorded = {
             number: trial
             for number, trial in self.stored(study).items()
-            if trial["state"] == "COMPLETE"
+            if trial["state"] in {"COMPLETE", "PRUNED"}
         }
         assert recorded == {number: self.trials[number] for number in recorded}
         self.proxy.flow()

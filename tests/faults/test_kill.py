@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,12 +15,14 @@ from tests.running import Trial, finish, integrity, start, stored_trials, trials
 
 COMMAND = (
     "search", "digits", "--trials", 40, "--rounds", 4, "--hidden", "24", "--epochs", 12,
-    "--seed", 3, "--workers", 2, "--json",
+    "--seed", 3, "--workers", 2, "--pruner", "rungs", "--json",
 )  # fmt: skip
 
 
 def finished(trials: dict[int, Trial]) -> dict[int, Trial]:
-    return {number: each for number, each in trials.items() if each["state"] == "COMPLETE"}
+    """Those that nobody trains any more; of the later rounds many were dropped."""
+    ended = {"COMPLETE", "PRUNED"}
+    return {number: each for number, each in trials.items() if each["state"] in ended}
 
 
 def kill_when(folder: Path, moment: Callable[[dict[int, Trial]], bool]) -> dict[int, Trial]:
@@ -61,6 +64,9 @@ def test_three_kills_change_nothing(tmp_path: Path) -> None:
     final = stored_trials(tmp_path / "killed" / "hpo.db", "digits")
     assert final == expected
     assert list(final) == list(range(40))
+    states = Counter(each["state"] for each in final.values())
+    assert states.keys() == {"COMPLETE", "PRUNED"}
+    assert min(states.values()) >= 3
     ours, theirs = resumed.document, calm.document
     assert ours["test"] == theirs["test"] == {"score": theirs["test"]["score"], "evaluations": 1}
     assert {**ours, "seconds": 0} == {**theirs, "seconds": 0}

@@ -25,7 +25,7 @@ SECONDS = 240
 
 COMMAND = (
     "search", "iris", "--trials", 64, "--rounds", 4, "--hidden", 6, "--epochs", 12,
-    "--seed", 3, "--workers", 1, "--json",
+    "--seed", 3, "--workers", 1, "--pruner", "rungs", "--json",
 )  # fmt: skip
 
 CROWD = """
@@ -147,7 +147,7 @@ def assert_one_search_could_have_done_it(
     assert found == expected
     points = [str(trial["params"]) for trial in found.values()]
     assert len(set(points)) == len(points)
-    assert {trial["state"] for trial in found.values()} == {"COMPLETE"}
+    assert {trial["state"] for trial in found.values()} == {"COMPLETE", "PRUNED"}
     for table in ("hpo_claims", "hpo_owners"):
         assert database.count(table) == 0, table
     for table in ("hpo_test_looks", "hpo_experiments", "studies"):
@@ -211,7 +211,7 @@ def test_eight_searches_of_which_two_are_killed_lead_to_the_trials_of_one(
 
 LONGER = (
     "search", "digits", "--study", "iris", "--trials", 240, "--rounds", 6, "--hidden", 16,
-    "--epochs", 12, "--seed", 3, "--workers", 2, "--json",
+    "--epochs", 12, "--seed", 3, "--workers", 2, "--pruner", "rungs", "--json",
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hpo.search.evaluation import Outcome, Slot
 from hpo.search.loop import Event, OthersTrain, Recorded, RoundClaimed, search
 from hpo.search.narrowing import FinishedTrial, NarrowingSettings, Point
+from hpo.search.pruning import Course, Judge
 from hpo.search.space import Listed, Ranges, SearchSpace
 
 
@@ -54,6 +55,17 @@ class MemoryStore:
             FinishedTrial(number, -outcome.value, self.study.slots[number].params)
             for number, outcome in self.study.outcomes.items()
             if outcome.value is not None
+        ] + [
+            FinishedTrial(number, math.inf, self.study.slots[number].params, pruned=True)
+            for number, outcome in self.study.outcomes.items()
+            if outcome.pruned
+        ]
+
+    def courses(self) -> list[Course]:
+        self.meanwhile()
+        return [
+            Course(number, outcome.intermediate, outcome.value, outcome.pruned)
+            for number, outcome in self.study.outcomes.items()
         ]
 
     def points(self) -> list[Point]:
@@ -101,7 +113,7 @@ class MemoryStore:
         return sorted(number for number, name in self.study.claims.items() if name == self.name)
 
 
-def evaluate(slots: Sequence[Slot]) -> Iterator[list[Outcome]]:
+def evaluate(slots: Sequence[Slot], _judge: Judge | None) -> Iterator[list[Outcome]]:
     """A valley at a learning rate of 1e-3; every ninth slot fails. Two stacks, the second first."""
     outcomes = [
         Outcome(slot.number, -abs(math.log10(slot.params["learning_rate"]) + 3), None, 0.0)

@@ -14,6 +14,7 @@ from hpo.search.evaluation import Outcome, Slot
 from hpo.search.loop import search
 from hpo.search.narrowing import NarrowingSettings, propose
 from hpo.search.proposals import SAMPLERS, missing, proposer
+from hpo.search.pruning import Judge
 from hpo.search.space import SearchSpace
 from hpo.settings import SAMPLERS as SAMPLER_NAMES
 from tests.search.test_loop import MemoryStore
@@ -36,7 +37,7 @@ available = pytest.mark.parametrize(
 )
 
 
-def trained(slots: Sequence[Slot]) -> list[list[Outcome]]:
+def trained(slots: Sequence[Slot], _judge: Judge | None = None) -> list[list[Outcome]]:
     """Best at a learning rate of 0.01; every seventh fails."""
     return [
         [
@@ -125,6 +126,44 @@ def test_tpe_is_optunas_own() -> None:
             else:
                 study.tell(trial, -outcome.value)
     assert points(run(MemoryStore(), "tpe", 24)) == expected
+
+
+def test_tpe_is_told_of_pruned_trials_as_optuna_tells_of_them() -> None:
+    """Asked, reported and told by hand; every third trial is dropped after two epochs."""
+
+    def dropped(slots: Sequence[Slot], _judge: Judge | None) -> list[list[Outcome]]:
+        curve = {"val_score": np.array([0.25, 0.5])}
+        return [
+            [Outcome(each.number, None, None, 0.0, curves=curve, pruned=True)]
+            if each.number % 3 == 0
+            else outcomes
+            for each, outcomes in zip(slots, trained(slots), strict=True)
+        ]
+
+    study = optuna.create_study(
+        sampler=optuna.samplers.TPESampler(
+            seed=int(np.random.SeedSequence((3, 106)).generate_state(1)[0]), constant_liar=True
+        )
+    )
+    expected = []
+    for index in range(3):
+        asked = [study.ask(dict(SPACE.distributions)) for _ in range(8)]
+        expected += [trial.params for trial in asked]
+        slots = [Slot(8 * index + slot, trial.params) for slot, trial in enumerate(asked)]
+        for trial, (outcome,) in zip(asked, trained(slots), strict=True):
+            if trial.number % 3 == 0:
+                trial.report(-0.25, 1)
+                trial.report(-0.5, 2)
+                study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            elif outcome.value is None:
+                study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            else:
+                study.tell(trial, -outcome.value)
+    store = MemoryStore()
+    for _ in search(store, dropped, SPACE, SETTINGS, 24, sampler="tpe"):
+        pass
+    assert points(store) == expected
+    assert expected != points(run(MemoryStore(), "tpe", 24))
 
 
 def test_results_of_other_points_are_told_as_they_are() -> None:
