@@ -19,6 +19,7 @@ from hpo.data.loading import load
 from hpo.experiment import joined
 from hpo.search.evaluation import Outcome, Slot, Workers
 from hpo.search.loop import Recorded, search
+from hpo.search.pruning import Judge
 from hpo.search.space import SearchSpace
 from hpo.settings import Settings
 
@@ -35,9 +36,9 @@ class Waiting:
         self.workers = workers
         self.seconds = 0.0
 
-    def evaluate(self, slots: Sequence[Slot]) -> Iterator[list[Outcome]]:
+    def evaluate(self, slots: Sequence[Slot], judge: Judge | None) -> Iterator[list[Outcome]]:
         """What the workers give."""
-        results = self.workers.evaluate(slots)
+        results = self.workers.evaluate(slots, judge)
         while True:
             began = time.perf_counter()
             outcomes = next(results, None)

@@ -100,7 +100,11 @@ def read(name: str, folder: str | None) -> Dataset:
     """The data set of this name."""
     if name in SHIPPED:
         return load(name)
-    file, target = FILES[name]
+    return read_file(*FILES[name], folder)
+
+
+def read_file(file: str, target: str | None, folder: str | None) -> Dataset:
+    """The data set in this file, in ``folder`` or in its ``tabular``."""
     places = [Path(folder or ".") / file, Path(folder or ".") / "tabular" / file]
     path = next((str(each) for each in places if each.is_file()), str(places[0]))
     return load(path, target=target or "-1", header=target is not None)
@@ -110,7 +114,14 @@ def run(dataset: Dataset, seed: int) -> Run:
     """Search with this split, and score every choice on its test rows."""
     task = infer_task(dataset.target)
     settings = Settings(
-        None, True, (), task, default_metric(task), SearchSpace().to_json(), seed=seed
+        None,
+        True,
+        (),
+        task,
+        default_metric(task),
+        SearchSpace().to_json(),
+        seed=seed,
+        pruner="none",
     )
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/hpo.db"
