@@ -175,7 +175,7 @@ def test_failed_pruned_infinite_and_running_trials_do_not_shape_the_box() -> Non
 
 def test_a_choice_whose_trials_are_pruned_is_dropped() -> None:
     """As if they had come last: of 24 none of 12 is in the best 6 by chance in 0.7 %."""
-    space = {"c": CategoricalDistribution(["a", "b"])}
+    space: dict[str, BaseDistribution] = {"c": CategoricalDistribution(["a", "b"])}
 
     def later(state: TrialState) -> set[str]:
         study = optuna.create_study(sampler=NarrowingSampler(2, 24, seed=0, explore=0))
