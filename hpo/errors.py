@@ -5,5 +5,9 @@ class UsageError(Exception):
     """An option, or a mismatch with what the stored study was made with."""
 
 
+class ClusterError(Exception):
+    """A cluster that cannot be reached, or that was lost."""
+
+
 class NoFiniteTrialError(Exception):
     """Every trial failed, so there is no winner."""

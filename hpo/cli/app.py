@@ -20,13 +20,14 @@ from hpo.cli.leaderboard import leaderboard
 from hpo.cli.search import search
 from hpo.cli.studies import studies
 from hpo.data.errors import DataError
-from hpo.errors import NoFiniteTrialError, UsageError
+from hpo.errors import ClusterError, NoFiniteTrialError, UsageError
 from storage.errors import ArtifactError, StorageError
 
 EXIT_CODES: dict[type[Exception], int] = {
     UsageError: 2,
     DataError: 3,
     StorageError: 4,
+    ClusterError: 4,
     NoFiniteTrialError: 5,
     ArtifactError: 6,
 }

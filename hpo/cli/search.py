@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hpo import settings as defaults
+from hpo.cli.crew_options import crew, crew_options
 from hpo.cli.data_options import data_options, load_data, sizes
 from hpo.cli.printing import emit
 from hpo.errors import UsageError
@@ -133,12 +133,7 @@ def _sizes(_context: click.Context, _option: click.Parameter, text: str) -> tupl
     metavar="RANGE",
     help="What is tuned: NAME=LOW..HIGH[:log], NAME=A|B, NAME, or wide. May be given again.",
 )
-@click.option(
-    "--workers",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Processes that train. Default: one per core.",
-)
+@crew_options
 @click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),
@@ -182,6 +177,8 @@ def search(
     storage: str,
     trials: int,
     workers: int | None,
+    backend: str,
+    address: str | None,
     timeout: float | None,
     keep: int,
     artifacts: str | None,
@@ -207,7 +204,6 @@ def search(
     """
     started = time.perf_counter()
     deadline = math.inf if timeout is None else time.time() + timeout
-    workers = workers or _cores()
     # The libraries behind a search take a second to import, and --help needs none of them.
     import optuna
 
@@ -223,19 +219,25 @@ def search(
     settings = _settings(dataset, options)
     study = _study_name(options["study"] or dataset.name)
     if dry_run:
-        plan = rehearse(dataset, settings, study=study, trials=trials, workers=workers, keep=keep)
+        with crew(workers, backend, address) as n_workers:
+            plan = rehearse(
+                dataset, settings, study=study, trials=trials, workers=n_workers, keep=keep
+            )
         for warning in plan.warnings:
             say(f"note: {warning}")
         emit(json.dumps(plan.document) if as_json else rehearsal(plan))
         return
     joining = Joining(artifacts, keep)
-    with joined(
-        dataset, settings, study=study, url=storage, trials=trials, joining=joining
-    ) as experiment:
+    with (
+        crew(workers, backend, address) as n_workers,
+        joined(
+            dataset, settings, study=study, url=storage, trials=trials, joining=joining
+        ) as experiment,
+    ):
         for warning in experiment.prepared.warnings:
             say(f"note: {warning}")
-        follow(experiment, trials, workers, deadline)
-        selection = experiment.choose(repeats, workers, deadline, refit=refit)
+        follow(experiment, trials, n_workers, deadline)
+        selection = experiment.choose(repeats, n_workers, deadline, refit=refit)
         chosen = selection.refit >= refit if selection else not (repeats or refit)
         stopped = _why_stopped(experiment, trials, deadline, chosen=chosen)
         summary = summarise(
@@ -332,10 +334,3 @@ def _check_sampler(name: str) -> None:
         raise UsageError(
             f"--sampler {name} needs {' and '.join(absent)}: pip install 'hpo-stacks[{name}]'"
         )
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 import warnings
@@ -15,6 +14,9 @@ from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
 import joblib
+
+from hpo.errors import ClusterError
+from hpo.search.clusters.crew import Crew, current, no_interrupt
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -29,43 +31,67 @@ def spread(
 ) -> Iterator[list[Result]]:
     """Results of one chunk after the other, in the order in which they are ready.
 
-    ``work(*common, chunk)`` is called in ``n_workers`` processes, or in this one if that is 1; it
-    may return nothing. A process that dies ends the whole call of joblib, so every chunk that has
-    not returned is worked on again one item at a time, until the culprit is known: ``lost`` makes a
-    result of it and the reason.
+    ``work(*common, chunk)`` is called in ``n_workers`` processes, or in this one if that is 1; of
+    the cluster's, if one is hired. It may return nothing. A process that dies ends the whole call
+    of joblib, so every chunk that has not returned is worked on again one item at a time, until the
+    culprit is known: ``lost`` makes a result of it and the reason.
+
+    Raises ``ClusterError`` if the cluster is lost.
     """
+    crew = current() or _Processes()
+    killed: tuple[type[BaseException], ...] = (*crew.died, MemoryError)
     left = dict(enumerate(chunks))
     try:
-        for index, results in _each(work, common, chunks, n_workers):
-            del left[index]
-            if results:
-                yield results
-    except (BrokenProcessPool, MemoryError):
-        for item in [item for chunk in left.values() for item in chunk]:
-            if results := _alone(work, common, item, lost):
-                yield results
+        try:
+            for index, results in _each(crew, work, common, chunks, n_workers):
+                del left[index]
+                if results:
+                    yield results
+        except killed:
+            for item in [item for chunk in left.values() for item in chunk]:
+                if results := _alone(crew, work, common, item, lost):
+                    yield results
+    except crew.gone as error:
+        raise ClusterError(
+            f"{crew.what} was lost ({error}): the same command goes on from here"
+        ) from error
+
+
+class _Processes(Crew):
+    """Processes of this machine, which follow their parent."""
+
+    what = "this machine"
+    died = (BrokenProcessPool,)
+
+    def parallel(self, n_jobs: int) -> Any:
+        # Never one job, or joblib would work in this process.
+        return joblib.Parallel(n_jobs=max(2, n_jobs), return_as="generator_unordered")
+
+    def call(
+        self, work: Callable[..., Any], common: tuple[Any, ...], index: int, chunk: Sequence[Any]
+    ) -> Any:
+        return joblib.delayed(_follow)(work, common, index, chunk)
 
 
 def _each(
+    crew: Crew,
     work: Callable[..., list[Result]],
     common: tuple[Any, ...],
     chunks: Sequence[Sequence[Item]],
     n_workers: int,
 ) -> Iterator[tuple[int, list[Result]]]:
-    if n_workers == 1:
+    if n_workers == 1 and isinstance(crew, _Processes):
         yield from ((index, work(*common, chunk)) for index, chunk in enumerate(chunks))
         return
-    calls = [
-        joblib.delayed(_follow)(work, common, index, each) for index, each in enumerate(chunks)
-    ]
-    # Never one job, or joblib would work in this process.
-    with _results(max(2, min(n_workers, len(chunks))), calls) as results:
+    calls = [crew.call(work, common, index, each) for index, each in enumerate(chunks)]
+    with _results(crew, min(n_workers, len(chunks)), calls) as results:
         # Not "yield from", which would close the results before the warnings are off.
         for found in results:  # noqa: UP028
             yield found
 
 
 def _alone(
+    crew: Crew,
     work: Callable[..., list[Result]],
     common: tuple[Any, ...],
     item: Item,
@@ -73,28 +99,27 @@ def _alone(
 ) -> list[Result]:
     """Work on one item in a process of its own, so that its death harms nothing else."""
     try:
-        with _results(2, [joblib.delayed(_follow)(work, common, 0, [item])]) as results:
+        with _results(crew, 1, [crew.call(work, common, 0, [item])]) as results:
             return next(results)[1]
-    except BrokenProcessPool:
+    except crew.died:
         return [lost(item, "the worker process was killed while it trained")]
     except MemoryError:
         return [lost(item, "there was not enough memory to train it")]
 
 
 @contextmanager
-def _results(n_jobs: int, calls: Sequence[Any]) -> Iterator[Iterator[tuple[int, list[Any]]]]:
-    """What worker processes return, in the order in which they are ready."""
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+def _results(
+    crew: Crew, n_jobs: int, calls: Sequence[Any]
+) -> Iterator[Iterator[tuple[int, list[Any]]]]:
+    """What workers return, in the order in which they are ready."""
+    parallel = crew.parallel(n_jobs)
     results = None
     # A terminal sends ^C to the workers too. They inherit that it does not reach them, or one that
     # is still importing would print a traceback.
     resource_tracker.ensure_running()  # which lets it through again when it is started
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        try:
+        with no_interrupt():
             results = parallel(calls)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         yield results
     finally:
         with warnings.catch_warnings():  # of what was not waited for: that was meant

@@ -1,0 +1,1 @@
+"""Clusters that stacks are brought to: engines that exist, behind joblib."""
