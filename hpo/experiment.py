@@ -21,7 +21,7 @@ from hpo.choice import Chooser
 from hpo.data.splitting import Split
 from hpo.data.table import Dataset, describe_change, fingerprint
 from hpo.errors import NoFiniteTrialError, UsageError
-from hpo.handover import stored
+from hpo.handover import agreed
 from hpo.known_trials import FINISHED
 from hpo.preparation import Prepared, prepare, prepare_whole, refuse_giants
 from hpo.ranking import EXPERIMENT_ATTRIBUTE
@@ -172,10 +172,24 @@ class Experiment:
         ranked = self.store.ranked()
         states = self.store.states()
         finished = sum(states.get(state, 0) for state in FINISHED)
-        if not ranked:
+        if not ranked or not (repeats or refit):
             return None
-        if refit and (found := stored(self.store, finished, repeats, refit=True)):
-            return found
+
+        def choose() -> SelectionRecord | None:
+            return self._choose(ranked, finished, repeats, n_workers, deadline, refit=refit)
+
+        return agreed(self.store, finished, repeats, choose, deadline, refit=refit)
+
+    def _choose(
+        self,
+        ranked: list[TrialRecord],
+        finished: int,
+        repeats: int,
+        n_workers: int,
+        deadline: float,
+        *,
+        refit: bool,
+    ) -> SelectionRecord | None:
         chosen = None
         if repeats:
             chooser = Chooser(self.store, self.prepared, self.settings.seed, repeats)

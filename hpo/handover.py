@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from hpo.persistence import Network
 from hpo.preparation import Prepared
-from hpo.study_store import StudyStore
+from hpo.study_store import LONGEST_WAIT_SECONDS, WAIT_SECONDS, StudyStore
 from storage import catalogue
 from storage.artifacts import Artifact
 from storage.records import SelectionRecord, TrialRecord
@@ -26,6 +28,36 @@ def stored(
             connection, store.uid, finished, repeats, refit=refit
         )
     )
+
+
+def agreed(
+    store: StudyStore,
+    finished: int,
+    repeats: int,
+    choose: Callable[[], SelectionRecord | None],
+    deadline: float,
+    *,
+    refit: bool = False,
+) -> SelectionRecord | None:
+    """The winner that one search of the study chooses; the others wait for it.
+
+    If that one dies, another takes its place. Who still waits at ``deadline``, by ``time.time``,
+    has the winner that is not trained on all rows, if there is one yet.
+    """
+    asked = -math.inf
+    while (found := stored(store, finished, repeats, refit=refit)) is None:
+        if time.time() >= deadline:
+            return stored(store, finished, repeats)
+        if time.monotonic() - asked < LONGEST_WAIT_SECONDS:
+            time.sleep(WAIT_SECONDS)
+            continue
+        asked = time.monotonic()
+        if store.claim_selection():
+            # Who had the claim before may have entered the winner meanwhile.
+            found = stored(store, finished, repeats, refit=refit) or choose()
+            store.drop_selection()
+            return found
+    return found
 
 
 def enter(store: StudyStore, network: Network, new: SelectionRecord) -> SelectionRecord | None:

@@ -162,6 +162,18 @@ class StudyStore:
         self.known.enter(recorded)
         return recorded
 
+    def claim_selection(self) -> bool:
+        """Whether it is for this search to choose the winner, and not for another that lives."""
+        return self.write(
+            lambda connection: leases.claim_selection(
+                connection, self.study_id, self.uid, self.owner, self._since
+            )
+        )
+
+    def drop_selection(self) -> None:
+        """Let another search choose the winner, if need be."""
+        self.write(lambda connection: leases.drop_selection(connection, self.uid, self.owner))
+
     def predictions(self, numbers: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         """What complete trials give for the rows that score them, (rows, outputs) each."""
         return self.rounds.read(

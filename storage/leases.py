@@ -36,6 +36,9 @@ LEASE_SECONDS = 60.0
 BEAT_SECONDS = 10.0
 """How often a living owner says so."""
 
+SELECTION = -1
+"""Stands where the number of a trial does, in the claim on choosing the winner."""
+
 PROCESSES = Path("/proc")
 
 
@@ -92,6 +95,25 @@ def claim(
     return [Slot(number, params[number]) for number in sorted(ids)]
 
 
+def claim_selection(
+    connection: Connection, study_id: int, experiment: str, owner: Owner, since: int = 0
+) -> bool:
+    """Whether it is for ``owner`` to choose the winner: not while another, who lives, does."""
+    reap(connection, study_id, experiment, since)
+    beat(connection, experiment, owner)
+    holder = connection.execute(sa.select(claims.c.owner).where(_selects(experiment))).scalar()
+    if holder is None:
+        row = {"experiment": experiment, "number": SELECTION, "owner": owner.uid}
+        connection.execute(claims.insert(), row | {"trial_id": SELECTION})
+    return holder in {None, owner.uid}
+
+
+def drop_selection(connection: Connection, experiment: str, owner: Owner) -> None:
+    """Let another choose the winner, if need be."""
+    mine = sa.and_(_selects(experiment), claims.c.owner == owner.uid)
+    connection.execute(claims.delete().where(mine))
+
+
 def held(connection: Connection, experiment: str, owner: Owner) -> dict[int, int]:
     """Number -> Optuna's id, of the trials that ``owner`` holds and that still run."""
     return history.running(connection, _claimed(experiment).where(claims.c.owner == owner.uid))
@@ -131,7 +153,9 @@ def reap(connection: Connection, study_id: int, experiment: str, since: int = 0)
 
 def leases(connection: Connection, experiment: str) -> list[Lease]:
     """Every owner of the experiment with what it holds."""
-    query = sa.select(claims.c.owner, claims.c.number).where(claims.c.experiment == experiment)
+    query = sa.select(claims.c.owner, claims.c.number).where(
+        claims.c.experiment == experiment, claims.c.number != SELECTION
+    )
     numbers: dict[str, list[int]] = {}
     for uid, number in connection.execute(query.order_by(claims.c.number)):
         numbers.setdefault(uid, []).append(number)
@@ -200,6 +224,10 @@ def _remove(connection: Connection, uids: list[str]) -> None:
 
 def _claimed(experiment: str) -> sa.Select[tuple[int]]:
     return sa.select(claims.c.trial_id).where(claims.c.experiment == experiment)
+
+
+def _selects(experiment: str) -> sa.ColumnElement[bool]:
+    return sa.and_(claims.c.experiment == experiment, claims.c.number == SELECTION)
 
 
 @functools.cache

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from hpo import choice
+from hpo import choice, handover
 from hpo.choice import CANDIDATES, Chooser
 from hpo.experiment import Experiment
 from hpo.persistence import Network
@@ -132,6 +134,76 @@ def test_of_two_searches_that_finish_at_once_the_first_is_right(
     assert sql(
         experiment.store.rounds.folder.parent / "hpo.db", "SELECT count(*) FROM hpo_selections"
     ) == [(1,)]
+
+
+@pytest.fixture
+def other(experiment: Experiment, tmp_path: Path) -> Iterator[Experiment]:
+    """A second search of the same study."""
+    with held(tmp_path, trials=8, epochs=3) as found:
+        yield found
+
+
+def after_naps(monkeypatch: pytest.MonkeyPatch, *happens: Callable[[], object]) -> list[float]:
+    """Instead of sleep for the n-th time, the n-th of these happens; returns how long it slept."""
+    naps: list[float] = []
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        assert len(naps) <= len(happens), "it waits on"
+        happens[len(naps) - 1]()
+
+    clock = SimpleNamespace(sleep=nap, time=time.time, monotonic=iter(count(0.0, 0.6)).__next__)
+    monkeypatch.setattr(handover, "time", clock)
+    return naps
+
+
+def test_while_one_search_chooses_the_others_wait_for_it(
+    experiment: Experiment, other: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert other.store.claim_selection()
+    theirs = SelectionRecord(8, 3, 5, "0" * 64, {"expected": 0.5})
+
+    def enter() -> None:
+        other.store.write(
+            lambda connection: catalogue.save_selection(connection, other.store.uid, theirs, "now")
+        )
+
+    naps = after_naps(monkeypatch, lambda: None, lambda: None, enter)
+    monkeypatch.setattr(repeats, "train_jobs", forbidden)
+    assert chosen(experiment) == theirs
+    assert len(naps) == 3
+
+
+def test_when_the_one_that_chooses_dies_another_does(
+    experiment: Experiment, other: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert other.store.claim_selection()
+    path = experiment.store.rounds.folder.parent / "hpo.db"
+    silence = f"UPDATE hpo_owners SET beat = 0 WHERE uid = '{other.store.owner.uid}'"
+    naps = after_naps(monkeypatch, lambda: None, lambda: sql(path, silence), lambda: None)
+    assert chosen(experiment).trials == 8
+    assert len(naps) <= 3
+    assert sql(path, "SELECT count(*) FROM hpo_claims") == [(0,)]
+
+
+def test_who_waits_for_the_winner_does_so_until_the_deadline(
+    experiment: Experiment, other: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert other.store.claim_selection()
+    monkeypatch.setattr(repeats, "train_jobs", forbidden)
+    began = time.monotonic()
+    assert experiment.choose(3, 1, deadline=time.time() + 0.3) is None
+    assert 0.2 < time.monotonic() - began < 20
+
+
+def test_a_winner_that_was_entered_just_before_the_claim_stands(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = SelectionRecord(8, 3, 5, "0" * 64, {"expected": 0.5})
+    found = iter([None, theirs])
+    monkeypatch.setattr(handover, "stored", lambda *_, **__: next(found))
+    monkeypatch.setattr(repeats, "train_jobs", forbidden)
+    assert chosen(experiment) == theirs
 
 
 def test_nothing_is_stored_of_a_choice_that_the_deadline_cuts_off(experiment: Experiment) -> None:

@@ -561,3 +561,52 @@ def test_the_first_beat_comes_after_a_while_and_a_stopped_heart_never_beats() ->
 
 def test_a_search_lives_far_longer_than_it_takes_to_say_so() -> None:
     assert 3 * leases.BEAT_SECONDS < leases.LEASE_SECONDS
+
+
+# The claim on choosing the winner
+
+
+def claims_selection(study: Study, owner: Owner) -> bool:
+    return study.do(lambda each: leases.claim_selection(each, study.study_id, study.uid, owner))
+
+
+def test_one_search_chooses_the_winner_at_a_time(study: Study) -> None:
+    one, other = here(), here()
+    assert claims_selection(study, one)
+    assert not claims_selection(study, other)
+    assert claims_selection(study, one)  # an answer that got lost
+    study.do(lambda each: leases.drop_selection(each, study.uid, other))
+    assert not claims_selection(study, other)
+    study.do(lambda each: leases.drop_selection(each, study.uid, one))
+    assert claims_selection(study, other)
+
+
+def test_who_left_or_died_chooses_no_winner(anywhere: tuple[Study, Database]) -> None:
+    study, database = anywhere
+    left, silent, alive = here(), elsewhere(), here()
+    assert claims_selection(study, left)
+    study.leave(left)
+    assert claims_selection(study, silent)
+    set_silence(database, silent, leases.LEASE_SECONDS - 5)
+    assert not claims_selection(study, alive)
+    set_silence(database, silent, leases.LEASE_SECONDS + 1)
+    assert claims_selection(study, alive)
+    assert not claims_selection(study, silent)
+
+
+def test_who_chooses_the_winner_may_train_too(study: Study) -> None:
+    """Of a larger total, that another search asks for meanwhile."""
+    owner, other = here(), here()
+    study.create(range(4))
+    assert claims_selection(study, owner)
+    assert study.claim(owner) == [0, 1, 2, 3]
+    assert [lease.numbers for lease in study.leases()] == [(0, 1, 2, 3)]
+    assert study.finish(owner, [0, 1, 2, 3]) == [0, 1, 2, 3]
+    assert not claims_selection(study, other)
+    assert study.states() == "CCCC"
+
+
+def test_each_study_has_a_winner_of_its_own(rounds: RoundStorage) -> None:
+    one, other = new_study(rounds), new_study(rounds)
+    assert claims_selection(one, here())
+    assert claims_selection(other, here())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import os
 import pickle
+import signal
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import cloudpickle
@@ -142,7 +144,19 @@ def _scheduler(address: str | None, n_workers: int) -> Iterator[str | LocalClust
             silence_logs=logging.CRITICAL + 1,
         )
     with patient, cluster:
-        yield cluster
+        try:
+            yield cluster
+        finally:
+            _end(cluster)
+
+
+def _end(cluster: LocalCluster) -> None:
+    """End the workers in the middle of a stack; else each has some seconds to finish it."""
+    for nanny in cluster.workers.values():
+        nanny.auto_restart = False
+        if nanny.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(nanny.pid, signal.SIGKILL)
 
 
 @contextmanager
