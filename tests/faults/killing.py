@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import IO, Any, ClassVar, Literal, NoReturn, TypeVar
 
 from hpo.cli.app import main, run
-from tests.faults.looking import KEEP, Study, claimed, look
+from tests.faults.looking import KEEP, Study, look, rows
 from tests.running import Ran
 
 ROOT = Path(__file__).parents[2]
@@ -221,7 +221,7 @@ def check_finished(folder: Path, ran: Ran, calm: Calm, artifacts: Path | None = 
     unusual = [line for line in ran.err.splitlines() if not line.startswith("iris: round ")]
     assert unusual == [], ran.err
     assert look(folder, artifacts) == calm.study
-    assert claimed(folder) == []
+    assert rows(folder, "SELECT * FROM hpo_claims") == []
     assert ran.document | {"seconds": 0} == calm.document
 
 

@@ -80,8 +80,9 @@ def rows(folder: Path, query: str) -> list[Any]:
 
 
 def claimed(folder: Path) -> list[int]:
-    """The numbers of the trials that are claimed."""
-    return [number for (number,) in rows(folder, "SELECT number FROM hpo_claims ORDER BY 1")]
+    """The numbers of the trials that are claimed; the choice of the winner may be, besides."""
+    query = "SELECT number FROM hpo_claims WHERE number >= 0 ORDER BY 1"
+    return [number for (number,) in rows(folder, query)]
 
 
 def owners(folder: Path) -> list[int]:

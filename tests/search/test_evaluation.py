@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -32,9 +30,12 @@ from hpo.search.evaluation import (
 )
 from hpo.search.space import SearchSpace
 from hpo.settings import Settings
+from tests.search import chunks
+from tests.search.chunks import kills_for_a_wild_rate
 
 # Workers cannot import test modules, so what stands here travels by value.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
+cloudpickle.register_pickle_by_value(chunks)
 
 
 def problem(name: str = "iris", epochs: int = 8, optimizer: str = "adam") -> Problem:
@@ -227,13 +228,6 @@ def test_a_member_takes_about_what_is_said() -> None:
     activations = (2 * 32 + 512) * (16 + 3)
     task = problem("iris")
     assert task.member_bytes(task.recipe) == 4 * (state + activations + 2 * 24 * 3)
-
-
-def kills_for_a_wild_rate(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The row loss of a metric that takes its process down when a network diverged."""
-    if not np.isfinite(prediction).all():
-        os.kill(os.getpid(), signal.SIGKILL)
-    return np.asarray((prediction[..., 0] - target) ** 2)
 
 
 def test_a_worker_that_is_killed_loses_only_the_culprit() -> None:

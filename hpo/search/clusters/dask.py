@@ -20,6 +20,7 @@ from distributed import Client, Future, KilledWorker, LocalCluster
 from joblib._dask import DaskDistributedBackend
 
 from hpo.errors import ClusterError
+from hpo.search.clusters.addresses import is_deaf
 from hpo.search.clusters.crew import PATIENCE_SECONDS, Callback, Cluster, Pending, no_interrupt
 from hpo.search.clusters.versions import PACKAGES, check
 
@@ -61,17 +62,27 @@ class DaskCluster(Cluster):
         self, work: Callable[..., Any], common: tuple[Any, ...], index: int, chunk: Sequence[Any]
     ) -> Any:
         """``index, work(*common, chunk)`` as a delayed call."""
-        return joblib.delayed(_work)(work, self.share(common), index, chunk)
+        places = self.share(common)
+        return joblib.delayed(_work)(work, places[index % len(places)], index, chunk)
 
-    def send(self, common: tuple[Any, ...]) -> Future:
-        """Bring it to one worker; the others have it from there.
+    def send(self, common: tuple[Any, ...]) -> list[Future]:
+        """Bring it to one worker, from which the others have it; one for each thread.
 
-        It is the result of a task and not scattered, so that it is made anew when the workers that
-        had it have died.
+        Tasks go to where their data are, so each worker has a copy of its own. They are results of
+        tasks and not scattered: they are made anew when a worker that had one has died.
         """
         with warnings.catch_warnings():  # that it is large
             warnings.simplefilter("ignore", UserWarning)
-            return self.client.submit(pickle.loads, cloudpickle.dumps(common), pure=False)
+            first = self.client.submit(pickle.loads, cloudpickle.dumps(common), pure=False)
+        threads = self.client.ncores()
+        copies = [
+            self.client.submit(_same, first, workers=[worker], allow_other_workers=True, pure=False)
+            for worker in threads
+        ]
+        # The first stack is the longest; neighbours go to different workers.
+        turns = range(max(threads.values(), default=0))
+        counted = list(zip(copies, threads.values(), strict=True))
+        return [copy for turn in turns for copy, count in counted if turn < count] or [first]
 
 
 class _Backend(DaskDistributedBackend):  # type: ignore[misc]
@@ -161,13 +172,16 @@ def _end(cluster: LocalCluster) -> None:
 
 @contextmanager
 def _client(scheduler: str | LocalCluster) -> Iterator[Client]:
+    nobody = (
+        f"no Dask scheduler answers at {scheduler}: start one with dask scheduler, "
+        "or give its --address tcp://HOST:8786"
+    )
+    if isinstance(scheduler, str) and is_deaf(scheduler):
+        raise ClusterError(nobody)
     try:
         client = Client(scheduler, timeout=JOIN_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise ClusterError(
-            f"no Dask scheduler answers at {scheduler}: start one with dask scheduler, "
-            "or give its --address tcp://HOST:8786"
-        ) from error
+        raise ClusterError(nobody) from error
     with client:
         yield client
 
@@ -181,15 +195,26 @@ def _wait_for_a_worker(client: Client, what: str) -> None:
 
 
 def _versions(client: Client) -> dict[str, dict[str, str | None]]:
-    """Worker -> package -> its version, None for one that is not there."""
+    """Worker -> package -> its version, None for one that is not there.
+
+    The scheduler is asked too: it reads what is sent before it hands it on.
+    """
     found: dict[str, dict[str, str | None]] = {}
     for package in PACKAGES:
-        # A function of Python's own: what is not ours is there whatever is installed.
+        # A function of Python's own: it is there whatever is installed.
         said = client.run(importlib.metadata.version, package, on_error="return")
-        for worker, version in said.items():
-            known = version if isinstance(version, str) else None
-            found.setdefault(f"worker {worker}", {})[package] = known
+        named: dict[str, Any] = {f"worker {worker}": version for worker, version in said.items()}
+        try:
+            named["scheduler"] = client.run_on_scheduler(importlib.metadata.version, package)
+        except importlib.metadata.PackageNotFoundError:
+            named["scheduler"] = None
+        for name, version in named.items():
+            found.setdefault(name, {})[package] = version if isinstance(version, str) else None
     return found
+
+
+def _same(common: tuple[Any, ...]) -> tuple[Any, ...]:
+    return common
 
 
 def _work(

@@ -6,14 +6,12 @@ import importlib.metadata
 import logging
 import os
 import signal
-import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import joblib
 import ray
@@ -22,11 +20,9 @@ from ray.exceptions import NodeDiedError, OutOfMemoryError, RayError, WorkerCras
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from hpo.errors import ClusterError
+from hpo.search.clusters.addresses import is_deaf
 from hpo.search.clusters.crew import Callback, Cluster, Pending, no_interrupt
 from hpo.search.clusters.versions import PACKAGES, check
-
-JOIN_SECONDS = 10.0
-"""How long a cluster is waited for."""
 
 LIVES = 4
 """How many workers may die of a task before it is given up; as many as Dask grants."""
@@ -165,21 +161,12 @@ def _init(address: str | None, n_workers: int) -> None:
         f"no Ray cluster answers at {address}: start one with ray start --head, "
         "or give its --address auto or ray://HOST:10001"
     )
-    _knock(address, nobody)
+    if is_deaf(address):
+        raise ClusterError(nobody)
     try:
         ray.init(address, **quiet)
     except (OSError, ValueError, RuntimeError) as error:
         raise ClusterError(f"{nobody} ({error})") from error
-
-
-def _knock(address: str, nobody: str) -> None:
-    """Ray tries an address at which nobody listens for minutes."""
-    try:
-        place = urlsplit(address if "://" in address else f"ray://{address}")
-        if place.port is not None:
-            socket.create_connection((place.hostname or "", place.port), JOIN_SECONDS).close()
-    except (OSError, ValueError) as error:
-        raise ClusterError(nobody) from error
 
 
 def _versions() -> dict[str, dict[str, str | None]]:
