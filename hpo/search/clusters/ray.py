@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stdout
@@ -27,7 +28,8 @@ from hpo.search.clusters.versions import PACKAGES, check
 LIVES = 4
 """How many workers may die of a task before it is given up; as many as Dask grants."""
 
-_OF_A_NEW_CLUSTER = {
+_QUIET = {
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
     "RAY_USAGE_STATS_ENABLED": "0",  # it would report home
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # it would warn of what is to change
 }
@@ -151,9 +153,8 @@ def joined(address: str | None, n_workers: int) -> Iterator[RayCluster]:
 
 def _init(address: str | None, n_workers: int) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    os.environ.update({**_QUIET, **os.environ})
     if not address:
-        before = dict(os.environ)
-        os.environ.update({**_OF_A_NEW_CLUSTER, **before})
         with no_interrupt():
             ray.init("local", num_cpus=n_workers, include_dashboard=False, **quiet)
         return
@@ -164,7 +165,9 @@ def _init(address: str | None, n_workers: int) -> None:
     if is_deaf(address):
         raise ClusterError(nobody)
     try:
-        ray.init(address, **quiet)
+        with warnings.catch_warnings():  # which say what the error says
+            warnings.simplefilter("ignore", UserWarning)
+            ray.init(address, **quiet)
     except (OSError, ValueError, RuntimeError) as error:
         raise ClusterError(f"{nobody} ({error})") from error
 
