@@ -164,11 +164,12 @@ class StudyStore:
 
     def claim_selection(self) -> bool:
         """Whether it is for this search to choose the winner, and not for another that lives."""
-        return self.write(
-            lambda connection: leases.claim_selection(
-                connection, self.study_id, self.uid, self.owner, self._since
-            )
-        )
+
+        def claim(connection: Connection) -> bool:
+            since = self.known.since
+            return leases.claim_selection(connection, self.study_id, self.uid, self.owner, since)
+
+        return self.write(claim)
 
     def drop_selection(self) -> None:
         """Let another search choose the winner, if need be."""
