@@ -79,7 +79,7 @@ class Experiment:
         At ``deadline``, by ``time.time``, it ends, at the end of an epoch. Raises ``UsageError``
         for more workers than the pruner can have.
         """
-        check_pruner(self.settings.pruner, n_workers)
+        check_pruner(self.settings.pruner, alone=n_workers == 1)
         workers = Workers(self.prepared.problem, n_workers, deadline)
         store, space = self.store, self.store.space
         return search(
@@ -234,9 +234,9 @@ class Experiment:
         return self.store.rounds.read(lambda each: ledger.looks(each, self.store.uid))
 
 
-def check_pruner(name: str, n_workers: int) -> None:
-    """Raise ``UsageError`` if trials cannot be dropped so while so many processes train them."""
-    if name in OPTUNA_PRUNERS and n_workers > 1:
+def check_pruner(name: str, *, alone: bool) -> None:
+    """Raise ``UsageError`` if none can be dropped so; ``alone``: one process trains all of them."""
+    if name in OPTUNA_PRUNERS and not alone:
         raise UsageError(
             f"--pruner {name} compares trials while they are trained, in one process: add "
             "--workers 1, or use --pruner rungs"

@@ -53,6 +53,11 @@ def crew(workers: int | None, backend: str, address: str | None) -> Iterator[int
         yield workers or (cluster.n_workers if cluster else _cores())
 
 
+def is_alone(workers: int | None, backend: str) -> bool:
+    """Whether the command's own process trains everything."""
+    return backend == HERE and (workers or _cores()) == 1
+
+
 def _cores() -> int:
     """The cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hpo import settings as defaults
-from hpo.cli.crew_options import crew, crew_options
+from hpo.cli.crew_options import crew, crew_options, is_alone
 from hpo.cli.data_options import data_options, load_data, sizes
 from hpo.cli.printing import emit
 from hpo.errors import UsageError
@@ -214,7 +214,7 @@ def search(
     from hpo.summary import summarise
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would tell of each study it makes
-    check_pruner(options["pruner"], workers)
+    check_pruner(options["pruner"], alone=is_alone(workers, backend))
     dataset = load_data(data, options)
     settings = _settings(dataset, options)
     study = _study_name(options["study"] or dataset.name)
