@@ -113,8 +113,16 @@ def place(
     settings: NarrowingSettings,
     numbers: Sequence[int],
     shape: Shape = PLAIN,
+    given: Sequence[Point] = (),
 ) -> list[Point]:
-    """Return the parameters of the trials `numbers` of one round, whose box is `box`."""
+    """Return the parameters of the trials `numbers` of one round, whose box is `box`.
+
+    Parameters
+    ----------
+    given
+        What the user wants tried first: parts of the points of trials 0, 1 and so on. A parameter
+        that is absent there is drawn.
+    """
     groups = replace(
         settings, trials_per_round=-(-settings.trials_per_round // settings.group_size)
     )
@@ -128,8 +136,13 @@ def place(
             else point(settings, number, name, distribution, box.get(name))
             for name, distribution in distributions.items()
         }
-        points.append(shape.meaningful(values))
+        points.append(shape.meaningful({**values, **given_to(number, given)}))
     return points
+
+
+def given_to(number: int, given: Sequence[Point]) -> Point:
+    """Return what the user wants of a trial; empty for all but the first ones."""
+    return given[number] if number < len(given) else {}
 
 
 def _choice(
@@ -162,10 +175,10 @@ def _explorers(settings: NarrowingSettings, round_index: int) -> NDArray[np.bool
     Returns
     -------
     ndarray of shape (trials_per_round,)
-        All True in the first round, which has nothing to narrow to.
+        All True in the first round, which has nothing to narrow to unless it is a warm one.
     """
     n = settings.trials_per_round
-    if round_index == 0:
+    if round_index == 0 and not settings.warm:
         return np.ones(n, dtype=np.bool_)
     n_explorers = round(settings.explore * n)
     if settings.explore > 0 and n >= 2:

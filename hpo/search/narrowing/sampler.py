@@ -139,7 +139,10 @@ class NarrowingSampler(BaseSampler):
             storage.set_study_user_attr(study_id, SETTINGS_ATTRIBUTE, self._settings.to_json())
         record = storage.get_study_user_attrs(study_id)[SETTINGS_ATTRIBUTE]
         stored = NarrowingSettings.from_json(record)
-        ours = replace(self._settings, seed=stored.seed) if self._adopts_seed else self._settings
+        # Nor is it ours to say whether the first round, which is over, was a warm one.
+        ours = replace(self._settings, warm=stored.warm)
+        if self._adopts_seed:
+            ours = replace(ours, seed=stored.seed)
         if ours != stored:
             raise ValueError(_difference(study_name, stored.to_json(), ours.to_json()))
         return stored
