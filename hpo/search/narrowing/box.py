@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from .scale import Numerical, Range, to_coordinate, to_value
 from .settings import FinishedTrial, NarrowingSettings
@@ -122,6 +122,8 @@ def _values(ranked: list[FinishedTrial], name: str, distribution: BaseDistributi
 
 def contains(distribution: BaseDistribution, value: Any) -> bool:
     """Return whether a distribution has this value, whatever it is."""
+    if type(value) is float and type(distribution) is FloatDistribution and not distribution.step:
+        return distribution.low <= value <= distribution.high  # as below, a few times as fast
     try:
         return distribution._contains(distribution.to_internal_repr(value))  # noqa: SLF001
     except ValueError:

@@ -162,9 +162,9 @@ def _choice(
     if len(kept) < len(choices):
         slots = np.flatnonzero(explores == explores[slot])
         choices = choices if explores[slot] else kept
-    stratum = _strata(settings.seed, len(slots), round_index, _key(name))
+    stratum = _strata(settings.seed, len(slots), round_index, key(name))
     dealt = stratum[np.searchsorted(slots, slot)] % len(choices)
-    order = _generator(settings.seed, _CHOICES, round_index, _key(name)).permutation(len(choices))
+    order = _generator(settings.seed, _CHOICES, round_index, key(name)).permutation(len(choices))
     return choices[order[dealt]]
 
 
@@ -197,8 +197,8 @@ def _share(settings: NarrowingSettings, number: int, name: str, group: NDArray[n
     """
     round_index, slot = divmod(number, settings.trials_per_round)
     # The first slot tells the two groups of a round apart.
-    strata = _strata(settings.seed, len(group), round_index, _key(name), int(group[0]))
-    jitter = _generator(settings.seed, _JITTER, number, _key(name)).random()
+    strata = _strata(settings.seed, len(group), round_index, key(name), int(group[0]))
+    jitter = _generator(settings.seed, _JITTER, number, key(name)).random()
     return float((strata[np.searchsorted(group, slot)] + jitter) / len(group))
 
 
@@ -208,7 +208,8 @@ def _strata(seed: int, n_strata: int, *words: int) -> NDArray[np.int64]:
     return _generator(seed, _STRATA, *words).permutation(n_strata)
 
 
-def _key(name: str) -> int:
+@lru_cache(maxsize=1024)
+def key(name: str) -> int:
     """Return a number for a name, the same in every process, unlike `hash`."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
 

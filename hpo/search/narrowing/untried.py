@@ -4,14 +4,17 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from typing import TypeVar
 
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from .box import Box, Choices
-from .points import PLAIN, Point, Shape, given_to
+from .points import PLAIN, Point, Shape, given_to, key
 from .scale import Numerical, Range, on_grid
 from .settings import NarrowingSettings
+
+T = TypeVar("T")
 
 MOST_LISTED = 10_000
 """A space with more points than this hardly repeats one, and is not written out."""
@@ -48,17 +51,23 @@ def without_repeats(
     untried = _Untried(distributions, shape, {_identity(each) for each in tried})
     found: list[Point] = []
     for number, proposed in zip(numbers, points, strict=True):
-        chosen: Point | None = proposed
+        chosen = proposed
         if _identity(proposed) in untried.seen:
             asked = given_to(number, given)
             left = untried.inside(box, asked) or untried.inside({}, asked)
-            rng = np.random.Generator(np.random.PCG64((settings.seed, _AGAIN, number)))
-            chosen = left[rng.integers(len(left))] if left else proposed if asked else None
-        if chosen is None:
-            break
+            if left:
+                chosen = another(settings, number, left)
+            elif not asked:
+                break
         untried.seen.add(_identity(chosen))
         found.append(chosen)
     return found
+
+
+def another(settings: NarrowingSettings, number: int, left: Sequence[T], name: str = "") -> T:
+    """Return one of those that are left to a trial; ``name`` tells its parameters apart."""
+    words = settings.seed, _AGAIN, number, *([key(name)] if name else [])
+    return left[int(np.random.Generator(np.random.PCG64(words)).integers(len(left)))]
 
 
 Identity = frozenset[tuple[str, str]]
