@@ -19,7 +19,7 @@ from .points import point
 from .scale import Range
 from .settings import FinishedTrial, NarrowingSettings
 from .tried import Tried, has_few_values, key_of, open_values
-from .untried import another
+from .untried import generator, pick
 
 SETTINGS_ATTRIBUTE = "hpo:narrowing"
 
@@ -130,7 +130,7 @@ class NarrowingSampler(BaseSampler):
             return value
         for within in (left, None):
             if values := open_values(param_distribution, within, full):
-                return another(current.settings, trial.number, values, param_name)
+                return pick(generator(current.settings, trial.number, param_name), values)
         return value
 
     def _full(

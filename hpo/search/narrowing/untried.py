@@ -19,6 +19,7 @@ T = TypeVar("T")
 MOST_LISTED = 10_000
 """A space with more points than this hardly repeats one, and is not written out."""
 
+_QUICK = 16
 _AGAIN = 4  # the streams before it are those of the points
 
 
@@ -51,23 +52,29 @@ def without_repeats(
     untried = _Untried(distributions, shape, {_identity(each) for each in tried})
     found: list[Point] = []
     for number, proposed in zip(numbers, points, strict=True):
-        chosen = proposed
+        chosen: Point | None = proposed
         if _identity(proposed) in untried.seen:
             asked = given_to(number, given)
-            left = untried.inside(box, asked) or untried.inside({}, asked)
-            if left:
-                chosen = another(settings, number, left)
-            elif not asked:
-                break
+            rng = generator(settings, number)
+            chosen = untried.draw(rng, box, asked) or untried.draw(rng, {}, asked)
+            if chosen is None and asked:
+                chosen = proposed
+        if chosen is None:
+            break
         untried.seen.add(_identity(chosen))
         found.append(chosen)
     return found
 
 
-def another(settings: NarrowingSettings, number: int, left: Sequence[T], name: str = "") -> T:
-    """Return one of those that are left to a trial; ``name`` tells its parameters apart."""
+def generator(settings: NarrowingSettings, number: int, name: str = "") -> np.random.Generator:
+    """Return what draws another point, or another value of the parameter ``name``, of a trial."""
     words = settings.seed, _AGAIN, number, *([key(name)] if name else [])
-    return left[int(np.random.Generator(np.random.PCG64(words)).integers(len(left)))]
+    return np.random.Generator(np.random.PCG64(words))
+
+
+def pick(rng: np.random.Generator, values: Sequence[T]) -> T:
+    """Return one of the values."""
+    return values[int(rng.integers(len(values)))]
 
 
 Identity = frozenset[tuple[str, str]]
@@ -87,28 +94,40 @@ class _Untried:
     seen: set[Identity]
     _listed: dict[tuple[bool, Identity], dict[Identity, Point]] = field(default_factory=dict)
 
-    def inside(self, box: Box, asked: Point) -> list[Point]:
-        """Return those of a box that have the values asked for, in a fixed order.
+    def draw(self, rng: np.random.Generator, box: Box, asked: Point) -> Point | None:
+        """Return a point of a box that has the values asked for; None if all were seen.
 
-        A space is written out once; the box must be the same whenever one is given.
+        The box must be the same whenever one is given.
         """
-        key = bool(box), _identity(asked)
-        if key not in self._listed:
-            self._listed[key] = dict(self._all(box, asked))
-        return [each for name, each in self._listed[key].items() if name not in self.seen]
+        axes = self._axes(box, asked)
+        # As long as many are left there is no need to write them all out.
+        for _ in range(_QUICK):
+            point = self._point([pick(rng, axis) for axis in axes])
+            if _identity(point) not in self.seen:
+                return point
+        which = bool(box), _identity(asked)
+        if which not in self._listed:
+            self._listed[which] = dict(self._all(axes))
+        left = [each for name, each in self._listed[which].items() if name not in self.seen]
+        return pick(rng, left) if left else None
 
-    def _all(self, box: Box, asked: Point) -> Iterator[tuple[Identity, Point]]:
-        axes = [
+    def _axes(self, box: Box, asked: Point) -> list[list[object]]:
+        return [
             [asked[name]] if name in asked else values_of(distribution, box.get(name))
             for name, distribution in self.distributions.items()
         ]
+
+    def _point(self, values: Sequence[object]) -> Point:
+        return self.shape.meaningful(dict(zip(self.distributions, values, strict=True)))
+
+    def _all(self, axes: list[list[object]]) -> Iterator[tuple[Identity, Point]]:
         # To write a value takes longer than all else that is done for a point.
         words = [
             [(name, repr(value)) for value in axis]
             for name, axis in zip(self.distributions, axes, strict=True)
         ]
         for values, texts in zip(product(*axes), product(*words), strict=True):
-            point = self.shape.meaningful(dict(zip(self.distributions, values, strict=True)))
+            point = self._point(values)
             yield frozenset(text for text in texts if text[0] in point), point
 
 
