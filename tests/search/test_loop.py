@@ -82,7 +82,7 @@ class MemoryStore:
                 assert known.get(slot.number, slot) == slot
         if slots[0].number == len(known):
             known |= {slot.number: slot for slot in slots}
-            if index not in self.study.ranges and index:
+            if self.study.asynchronous and index and index not in self.study.ranges:
                 box = narrow(SPACE.distributions, self.study.known[self.name], SETTINGS, index)
                 assert ranges == SPACE.ranges(box)
             assert self.study.ranges.setdefault(index, ranges) == ranges
