@@ -16,6 +16,7 @@ import numpy as np
 import optuna
 from sqlalchemy import Connection
 
+from hpo import warm_start
 from hpo._version import __version__
 from hpo.choice import Chooser
 from hpo.data.splitting import Split
@@ -33,10 +34,13 @@ from hpo.search.narrowing import SETTINGS_ATTRIBUTE, NarrowingSettings, countabl
 from hpo.search.optuna_pruning import OPTUNA_PRUNERS, AskedPruner
 from hpo.search.pruning import NONE, RUNGS, NoPruner, Pruner, Rungs
 from hpo.search.space import SearchSpace
+from hpo.search.start import NOTHING, Start
 from hpo.settings import DEFAULT_KEEP, Settings, describe_difference
 from hpo.study_store import StudyStore
+from hpo.warm_start import WARM_ATTRIBUTE
 from storage import catalogue, history, ledger, slots
 from storage.artifacts import located, open_to_write
+from storage.errors import StudyGoneError
 from storage.records import ExperimentRecord, Look, RoundRecord, SelectionRecord, TrialRecord
 from storage.trials import RoundStorage
 
@@ -52,11 +56,13 @@ class Joining:
     """How a process joins a study; nothing of it changes what the trials are.
 
     ``artifacts`` is the folder or ``s3://BUCKET/PREFIX`` of the stored networks, None for that
-    which the study began with; ``keep`` is how many networks are kept whole.
+    which the study began with; ``keep`` is how many networks are kept whole. ``warm_storage`` is
+    where a study is read that a new one starts from, None for the storage of both.
     """
 
     artifacts: str | None = None
     keep: int = DEFAULT_KEEP
+    warm_storage: str | None = None
 
 
 DEFAULT_JOINING = Joining()
@@ -72,6 +78,7 @@ class Experiment:
     prepared: Prepared
     store: StudyStore
     dataset: Dataset
+    start: Start = NOTHING
 
     def search(self, total: int, n_workers: int, deadline: float = math.inf) -> Iterator[Event]:
         """Train until ``total`` trials have finished; yields what the storage holds by then.
@@ -92,6 +99,8 @@ class Experiment:
             self.settings.optimizer,
             self.settings.sampler,
             self.pruner(),
+            self.start,
+            self.settings.asynchronous,
         )
 
     def pruner(self) -> Pruner:
@@ -263,7 +272,7 @@ def joined(
     DataError
         If the data cannot be split or learnt from.
     UsageError
-        If the study exists with other data or settings.
+        If the study exists with other data or settings, or the one that it starts from does not.
     StorageError
         If the database cannot be used.
     """
@@ -275,7 +284,12 @@ def joined(
     rounds = RoundStorage(url)
     try:
         new = _record(rounds, dataset, settings, prepared, trials, joining)
-        study_id, record = rounds.write(lambda connection: _enter(connection, study, new, settings))
+        told = None
+        if rounds.read(lambda connection: history.find_study(connection, study)) is None:
+            told = warm_start.read(joining.warm_storage or url, settings, new.trials_per_round)
+        study_id, record = rounds.write(
+            lambda connection: _enter(connection, study, new, settings, told)
+        )
         if record is not new:
             _refuse_differences(record, study, dataset, settings)
             prepared = _as_it_was_split(record, study, dataset, settings, prepared)
@@ -293,7 +307,8 @@ def joined(
         # Those that the study began with, also if a later version has other defaults.
         narrowing = NarrowingSettings.from_json(attributes[SETTINGS_ATTRIBUTE])
         with store.join():
-            yield Experiment(study, settings, narrowing, prepared, store, dataset)
+            start = warm_start.start(settings, attributes.get(WARM_ATTRIBUTE))
+            yield Experiment(study, settings, narrowing, prepared, store, dataset, start)
     finally:
         rounds.close()
 
@@ -324,9 +339,16 @@ def _record(
 
 
 def _enter(
-    connection: Connection, study: str, new: ExperimentRecord, settings: Settings
+    connection: Connection,
+    study: str,
+    new: ExperimentRecord,
+    settings: Settings,
+    told: warm_start.Record | None,
 ) -> tuple[int, ExperimentRecord]:
-    """The study and what it was made of; entered whole if there is none of its name."""
+    """The study and what it was made of; entered whole if there is none of its name.
+
+    ``told`` is what another study told it, if it starts from one.
+    """
     study_id = history.find_study(connection, study)
     if study_id is not None:
         uid = history.study_attributes(connection, study_id).get(EXPERIMENT_ATTRIBUTE)
@@ -335,9 +357,15 @@ def _enter(
             raise UsageError(f"study {study!r} was not made by hpo search: use another --study")
         # Ours, if our first try succeeded without our hearing of it.
         return study_id, new if record.uid == new.uid else record
+    if told is None and settings.warm_start is not None:
+        raise StudyGoneError("the study was deleted while it was searched")
     catalogue.save_experiment(connection, new)
-    narrowing = NarrowingSettings(settings.seed, new.trials_per_round, settings.rounds)
+    narrowing = NarrowingSettings(
+        settings.seed, new.trials_per_round, settings.rounds, warm=told is not None
+    )
     attributes = {SETTINGS_ATTRIBUTE: narrowing.to_json(), EXPERIMENT_ATTRIBUTE: new.uid}
+    if told is not None:
+        attributes[WARM_ATTRIBUTE] = dict(told)
     return slots.create_study(connection, study, settings.metric, attributes), new
 
 

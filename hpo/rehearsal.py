@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from hpo import warm_start
 from hpo.data.table import Dataset
 from hpo.preparation import Prepared, prepare, refuse_giants
 from hpo.search.evaluation import Outcome, Problem, Slot, stacks, train_slots
-from hpo.search.narrowing import NarrowingSettings, propose
+from hpo.search.narrowing import NarrowingSettings, place
 from hpo.search.space import SearchSpace
 from hpo.settings import Settings
 
@@ -30,19 +31,29 @@ class Rehearsal:
 
 
 def rehearse(
-    dataset: Dataset, settings: Settings, *, study: str, trials: int, workers: int, keep: int
+    dataset: Dataset,
+    settings: Settings,
+    *,
+    study: str,
+    trials: int,
+    workers: int,
+    keep: int,
+    warm_storage: str,
 ) -> Rehearsal:
-    """Split, propose and time a search of ``trials`` trials; nothing is stored or read.
+    """Split, propose and time a search of ``trials`` trials; nothing is stored.
 
-    Seconds are those of all epochs, of which early stopping leaves out some.
+    Nothing is read either, but the study in ``warm_storage`` that it would start from. Seconds are
+    those of all epochs, of which early stopping leaves out some.
     """
     prepared = prepare(dataset, settings)
     space = SearchSpace.from_json(settings.space)
     refuse_giants(prepared, space)
     per_round = -(-trials // settings.rounds)
-    narrowing = NarrowingSettings(settings.seed, per_round, settings.rounds)
+    told = warm_start.read(warm_storage, settings, per_round)
+    start = warm_start.start(settings, told)
+    narrowing = NarrowingSettings(settings.seed, per_round, settings.rounds, warm=told is not None)
     shape = space.shape(settings.optimizer)
-    points = propose(space.distributions, [], narrowing, range(per_round), shape)
+    points = place(space.distributions, start.box, narrowing, range(per_round), shape, start.points)
     slots = [Slot(*pair) for pair in enumerate(points)]
     few = min(_EPOCHS, settings.epochs)
     shortened = _shortened(prepared.problem, few)

@@ -28,8 +28,18 @@ MOST_FOLDS = 100
 DEFAULT_KEEP = 50
 """How many networks of a study are kept whole: the best by validation score."""
 
-_OLDER = {"schedule": "constant", "warmup": 0.0, "sampler": "narrowing", "pruner": "none"}
+_OLDER: Mapping[str, Any] = {
+    "schedule": "constant",
+    "warmup": 0.0,
+    "sampler": "narrowing",
+    "pruner": "none",
+    "asynchronous": False,
+    "points": [],
+    "warm_start": None,
+}
 """What a study was made with that does not say."""
+
+_TUPLES = ("numeric", "hidden", "points")
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,9 @@ class Settings:
     the number of training rows; ``patience`` None trains every network for all ``epochs``. ``cv``
     is the number of folds that score a trial, None where the validation rows do. ``pruner`` drops
     trials before their end.
+
+    A round that is ``asynchronous`` does not wait for those before it. ``points`` are tried first,
+    a parameter that one lacks is drawn; ``warm_start`` names a study that narrows the first round.
     """
 
     target: str | None
@@ -65,16 +78,19 @@ class Settings:
     warmup: float = DEFAULT_WARMUP
     cv: int | None = None
     pruner: str = DEFAULT_PRUNER
+    asynchronous: bool = False
+    points: tuple[Mapping[str, Any], ...] = ()
+    warm_start: str | None = None
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Settings:
         """The settings that `to_json` wrote, also in an older version."""
-        tuples = {name: tuple(record[name]) for name in ("numeric", "hidden")}
-        return cls(**({**_OLDER, **record, **tuples}))
+        known = {**_OLDER, **record}
+        return cls(**(known | {name: tuple(known[name]) for name in _TUPLES}))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, equal for equal settings."""
-        return asdict(self) | {"numeric": list(self.numeric), "hidden": list(self.hidden)}
+        return asdict(self) | {name: list(getattr(self, name)) for name in _TUPLES}
 
 
 def batch_size_for(n_rows: int) -> int:
@@ -101,11 +117,18 @@ def describe_difference(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> 
 def _shown(name: str, value: Any) -> str:
     if name == "space" and isinstance(value, Mapping):
         return ", ".join(f"{key}={_range(each)}" for key, each in value.items())
+    if name == "points" and value:
+        return " and ".join(map(described, value))
     if isinstance(value, list):
         return ",".join(map(str, value)) or "none"
     if value is None:
         return "automatic" if name == "batch_size" else "none"
     return str(value)
+
+
+def described(point: Mapping[str, Any]) -> str:
+    """A point as ``--point`` takes it."""
+    return ",".join(f"{name}={value}" for name, value in point.items())
 
 
 def _range(distribution: Mapping[str, Any]) -> str:

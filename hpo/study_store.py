@@ -109,6 +109,11 @@ class StudyStore:
         """The parameters of every trial, in whatever state."""
         return [dict(trial.params) for trial in self.trials()]
 
+    def ranges(self, index: int) -> Ranges | None:
+        """What a round searches, as it was entered; None if there is no such round."""
+        record = self.rounds.read(lambda each: catalogue.load_round(each, self.uid, index))
+        return None if record is None else record.ranges
+
     def create_round(self, index: int, ranges: Ranges, new: Sequence[Slot]) -> None:
         """Enter a round's ranges and its slots in one transaction, unless another search did."""
         now = datetime.now(UTC).isoformat(timespec="seconds")

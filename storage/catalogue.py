@@ -58,6 +58,14 @@ def load_rounds(connection: Connection, uid: str) -> list[RoundRecord]:
     return [RoundRecord(index, json.loads(ranges)) for index, ranges in rows]
 
 
+def load_round(connection: Connection, uid: str, index: int) -> RoundRecord | None:
+    """One round; None if there is none of this index."""
+    table = schema.rounds
+    query = sa.select(table.c.ranges).where(table.c.experiment == uid, table.c.round == index)
+    text = connection.execute(query).scalar()
+    return None if text is None else RoundRecord(index, json.loads(text))
+
+
 def save_arrays(connection: Connection, uid: str, results: Sequence[Result]) -> None:
     """Enter the curves of every result, and the predictions of those that have any."""
     bulk.insert(

@@ -80,6 +80,29 @@ def _sizes(_context: click.Context, _option: click.Parameter, text: str) -> tupl
     help="Who drops hopeless trials early; all but rungs and none are Optuna's, with --workers 1.",
 )
 @click.option(
+    "--async",
+    "asynchronous",
+    is_flag=True,
+    help="Let a search begin the next round without waiting for the others'.",
+)
+@click.option(
+    "--point",
+    "points",
+    multiple=True,
+    metavar="POINT",
+    help="Tried first: NAME=VALUE,NAME=VALUE; the rest is drawn. May be given again.",
+)
+@click.option(
+    "--warm-start",
+    metavar="STUDY",
+    help="Narrow the first round to where another study was good.",
+)
+@click.option(
+    "--warm-start-storage",
+    metavar="URL",
+    help="Where that study is kept. Default: in --storage.",
+)
+@click.option(
     "--seed",
     type=click.IntRange(0, 2**32 - 1),
     metavar="N",
@@ -182,6 +205,7 @@ def search(
     timeout: float | None,
     keep: int,
     artifacts: str | None,
+    warm_start_storage: str | None,
     repeats: int,
     refit: bool,
     dry_run: bool,
@@ -217,17 +241,25 @@ def search(
     check_pruner(options["pruner"], alone=is_alone(workers, backend))
     dataset = load_data(data, options)
     settings = _settings(dataset, options)
+    if warm_start_storage is not None and settings.warm_start is None:
+        raise UsageError("--warm-start-storage says where a study is: name it with --warm-start")
     study = _study_name(options["study"] or dataset.name)
     if dry_run:
         with crew(workers, backend, address) as n_workers:
             plan = rehearse(
-                dataset, settings, study=study, trials=trials, workers=n_workers, keep=keep
+                dataset,
+                settings,
+                study=study,
+                trials=trials,
+                workers=n_workers,
+                keep=keep,
+                warm_storage=warm_start_storage or storage,
             )
         for warning in plan.warnings:
             say(f"note: {warning}")
         emit(json.dumps(plan.document) if as_json else rehearsal(plan))
         return
-    joining = Joining(artifacts, keep)
+    joining = Joining(artifacts, keep, warm_start_storage)
     with (
         crew(workers, backend, address) as n_workers,
         joined(
@@ -279,7 +311,7 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
     from hpo.data.schema import check_task, infer_task
     from hpo.search.space import SearchSpace
 
-    _check_sampler(options["sampler"])
+    _check_sampler(options)
     if options["cv"] is not None and options["validation_size"] is not None:
         raise UsageError(
             f"--validation-size {options['validation_size']:g} makes no sense with --cv, where "
@@ -295,6 +327,9 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
             optimizer=options["optimizer"],
             classification=task == "classification",
         )
+        points = tuple(
+            space.point(text, optimizer=options["optimizer"]) for text in options["points"]
+        )
     except ValueError as error:
         raise UsageError(str(error)) from error
     given = (
@@ -309,6 +344,8 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
         "epochs",
         "schedule",
         "cv",
+        "asynchronous",
+        "warm_start",
     )
     return defaults.Settings(
         target=options["target"],
@@ -317,6 +354,7 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
         task=task,
         metric=metric,
         space=space.to_json(),
+        points=points,
         batch_size=options["batch_size"],
         patience=options["patience"] or None,
         # One cycle rises by itself, and a constant rate is constant.
@@ -326,9 +364,13 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
     )
 
 
-def _check_sampler(name: str) -> None:
-    from hpo.search.proposals import missing
+def _check_sampler(options: Mapping[str, Any]) -> None:
+    from hpo.search.proposals import NARROWING, missing
 
+    name = options["sampler"]
+    for option, given in (("async", "asynchronous"), ("warm-start", "warm_start")):
+        if options[given] and name != NARROWING:
+            raise UsageError(f"--{option} goes with --sampler {NARROWING}, not with {name}")
     absent = list(missing(name))
     if absent:
         raise UsageError(

@@ -12,6 +12,7 @@ from hpo.search.narrowing import FinishedTrial, NarrowingSettings, Point
 from hpo.search.proposals import NARROWING, Proposer, proposer
 from hpo.search.pruning import Course, Judge, NoPruner, Pruner
 from hpo.search.space import Ranges, SearchSpace
+from hpo.search.start import NOTHING, Start
 
 Evaluate = Callable[[Sequence[Slot], Judge | None], Iterable[list[Outcome]]]
 
@@ -33,6 +34,9 @@ class RoundStore(Protocol):
 
     def points(self) -> list[Point]:
         """The parameters of every trial, in whatever state."""
+
+    def ranges(self, index: int) -> Ranges | None:
+        """What a round searches, as it was entered; None if there is no such round."""
 
     def create_round(self, index: int, ranges: Ranges, slots: Sequence[Slot]) -> None:
         """Enter new trials that wait to be trained; none, if another search entered them."""
@@ -87,28 +91,42 @@ def search(
     optimizer: str = "adam",
     sampler: str = NARROWING,
     pruner: Pruner | None = None,
+    start: Start = NOTHING,
+    asynchronous: bool = False,
 ) -> Iterator[Event]:
     """Train until ``total`` trials have finished; yields after each step that the store holds.
 
     It may be broken off anywhere: called again, it goes on to the same trials. ``is_over`` ends it
     before the next step. It also ends when every point of a space was tried that has only so many.
     ``optimizer`` is the one that trains where none is tuned; ``sampler`` proposes the points, and
-    ``pruner``, if there is one, drops trials before their end.
+    ``start`` is what it knows beforehand. ``pruner``, if there is one, drops trials before their
+    end.
+
+    A round begins when all earlier ones are finished, and so the trials do not depend on who trains
+    what. If it is ``asynchronous``, a search that finds nothing to train begins the next round at
+    once, from what has finished by then.
     """
     pruner = pruner or NoPruner()
-    proposals = proposer(sampler, store, space, settings, optimizer)
+    proposals = proposer(sampler, store, space, settings, optimizer, start)
     while not is_over():
         slots = store.claim(below=total)
         if slots:
+            # The slots of searches that died may belong to earlier rounds.
             for index, own in groupby(slots, lambda slot: slot.number // settings.trials_per_round):
                 claimed = tuple(own)
-                yield RoundClaimed(index, space.ranges(proposals.box(index)), claimed)
+                yield RoundClaimed(index, store.ranges(index) or space.ranges({}), claimed)
                 for outcomes in evaluate(claimed, pruner.judge(index)):
                     yield Recorded(tuple(store.finish(outcomes)))
             continue
         # Read before it is seen that nothing is unfinished: a round that another search enters in
         # between must not pass for one that is done.
         first = store.size()
+        if (
+            asynchronous
+            and first < total
+            and _create_round(store, proposals, space, settings, first, total)
+        ):
+            continue
         if store.wait(below=total):
             yield OthersTrain()
         elif first >= total or not _create_round(store, proposals, space, settings, first, total):
@@ -125,12 +143,15 @@ def _create_round(
 ) -> bool:
     """Enter the next slots: the rest of a round that a smaller total cut off, or a new one.
 
-    Returns whether there are any: a space may have no other point.
+    The rest of a round is drawn from what the round was created with. Returns whether there are any
+    slots: a space may have no other point.
     """
     index = first // settings.trials_per_round
     numbers = range(first, min(total, (index + 1) * settings.trials_per_round))
-    points = proposals.points(numbers)
+    stored = store.ranges(index)
+    box = proposals.box(index) if stored is None else space.box(stored)
+    points = proposals.points(numbers, box)
     slots = [Slot(*pair) for pair in zip(numbers, points, strict=False)]
     if slots:
-        store.create_round(index, space.ranges(proposals.box(index)), slots)
+        store.create_round(index, space.ranges(box), slots)
     return bool(slots)

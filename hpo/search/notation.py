@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from optuna.distributions import (
@@ -13,6 +15,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from hpo.search.narrowing import contains
 from hpo.search.tunable import TUNABLE, Tunable
 
 
@@ -37,6 +40,51 @@ def parse_item(item: str) -> tuple[str, BaseDistribution]:
         return name, CategoricalDistribution(_choices(name, tunable, text))
     except ValueError as error:
         raise ValueError(f"search space {item!r}: {error}") from None
+
+
+def parse_point(text: str, distributions: Mapping[str, BaseDistribution]) -> dict[str, Any]:
+    """Return what ``NAME=VALUE,NAME=VALUE`` says of a point; a value may hold commas, as layers do.
+
+    Raises
+    ------
+    ValueError
+        In one line: if it is malformed, or a name is not searched, or a value lies outside.
+    """
+    point: dict[str, Any] = {}
+    # A piece without a sign belongs to the value before it.
+    for part in re.split(r",(?=[^,]*=)", text):
+        name, equals, value = (each.strip() for each in part.partition("="))
+        if not (name and equals and value):
+            raise ValueError(f"{part.strip()!r} is no NAME=VALUE; write e.g. learning_rate=0.003")
+        if name in point:
+            raise ValueError(f"{name} is given twice; keep one value")
+        if name not in distributions:
+            raise ValueError(_not_searched(name, distributions))
+        point[name] = _inside(name, value, distributions[name])
+    return point
+
+
+def _not_searched(name: str, distributions: Mapping[str, BaseDistribution]) -> str:
+    if name in TUNABLE:
+        return f"{name} is not searched; add --space {name}"
+    close = difflib.get_close_matches(name, distributions, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    return f"{name!r} is not searched.{hint} Searched are {', '.join(distributions)}"
+
+
+def _inside(name: str, text: str, distribution: BaseDistribution) -> Any:
+    kind = TUNABLE[name].kind
+    try:
+        value = text if kind == "name" else _number(text, whole=kind == "whole")
+    except ValueError:
+        wanted = "whole number" if kind == "whole" else "number"
+        raise ValueError(f"{name} is a {wanted}, not {text!r}") from None
+    if not contains(distribution, value):
+        raise ValueError(
+            f"{name}={text} lies outside of what is searched; widen --space "
+            f"{write_item(name, distribution)}"
+        )
+    return distribution.to_external_repr(distribution.to_internal_repr(value))
 
 
 def write_item(name: str, distribution: BaseDistribution) -> str:

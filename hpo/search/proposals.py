@@ -29,12 +29,14 @@ from hpo.search.narrowing import (
     NarrowingSettings,
     Point,
     countable,
+    given_to,
     narrow,
     place,
     without_repeats,
 )
 from hpo.search.pruning import Course
 from hpo.search.space import SearchSpace
+from hpo.search.start import NOTHING, Start
 from hpo.search.tunable import STRUCTURAL
 
 NARROWING = "narrowing"
@@ -57,50 +59,53 @@ class Proposer(Protocol):
     """Proposes the trials of a round, the same whenever it is asked."""
 
     def box(self, index: int) -> Box:
-        """What is searched in a round that exists, or may be created now."""
+        """What a round will search that is created now; empty stands for the full ranges."""
 
-    def points(self, numbers: Sequence[int]) -> list[Point]:
-        """The parameters of these trials of one round; fewer, if a space has no other point."""
+    def points(self, numbers: Sequence[int], box: Box) -> list[Point]:
+        """The parameters of these trials of one round; fewer, if a space has no other point.
+
+        ``box`` is the round's: it may have been created before.
+        """
 
 
 def proposer(
-    name: str, history: History, space: SearchSpace, settings: NarrowingSettings, optimizer: str
+    name: str,
+    history: History,
+    space: SearchSpace,
+    settings: NarrowingSettings,
+    optimizer: str,
+    start: Start = NOTHING,
 ) -> Proposer:
     """The proposer of this name; ``optimizer`` is the one that trains where none is tuned."""
     if name == NARROWING:
-        return _Narrowing(history, space, settings, optimizer)
-    return _Asked(name, history, space, settings, optimizer)
+        return _Narrowing(history, space, settings, optimizer, start)
+    return _Asked(name, history, space, settings, optimizer, start)
 
 
+@dataclass(frozen=True)
 class _Narrowing:
-    """The ranges of the latest round, which are the same as soon as all earlier ones are finished.
+    """The ranges that the trials leave which have finished by now."""
 
-    To narrow takes the whole history, so it is done once a round.
-    """
-
-    def __init__(
-        self, history: History, space: SearchSpace, settings: NarrowingSettings, optimizer: str
-    ) -> None:
-        self.history = history
-        self.distributions = space.distributions
-        self.settings = settings
-        self.shape = space.shape(optimizer)
-        self._known: tuple[int, Box] | None = None
+    history: History
+    space: SearchSpace
+    settings: NarrowingSettings
+    optimizer: str
+    start: Start
 
     def box(self, index: int) -> Box:
-        if self._known is None or self._known[0] != index:
-            found = narrow(self.distributions, self.history.losses(), self.settings, index)
-            self._known = index, found
-        return self._known[1]
+        if not index:
+            return self.start.box
+        return narrow(self.space.distributions, self.history.losses(), self.settings, index)
 
-    def points(self, numbers: Sequence[int]) -> list[Point]:
-        box = self.box(numbers[0] // self.settings.trials_per_round)
-        points = place(self.distributions, box, self.settings, numbers, self.shape)
-        if not countable(self.distributions):
+    def points(self, numbers: Sequence[int], box: Box) -> list[Point]:
+        distributions, shape = self.space.distributions, self.space.shape(self.optimizer)
+        given = self.start.points
+        points = place(distributions, box, self.settings, numbers, shape, given)
+        if not countable(distributions):
             return points
         tried = self.history.points()
         return without_repeats(
-            points, numbers, tried, self.distributions, box, self.settings, self.shape
+            points, numbers, tried, distributions, box, self.settings, shape, given
         )
 
 
@@ -118,6 +123,7 @@ class _Asked:
     space: SearchSpace
     settings: NarrowingSettings
     optimizer: str
+    start: Start = NOTHING
     _study: optuna.Study | None = None
     _rounds: list[list[tuple[optuna.Trial, Point]]] = field(default_factory=list)
     _told: int = 0
@@ -125,7 +131,7 @@ class _Asked:
     def box(self, _index: int) -> Box:
         return {}
 
-    def points(self, numbers: Sequence[int]) -> list[Point]:
+    def points(self, numbers: Sequence[int], _box: Box) -> list[Point]:
         size = self.settings.trials_per_round
         index = numbers[0] // size
         with warnings.catch_warnings():
@@ -143,11 +149,13 @@ class _Asked:
             self._study = optuna.create_study(sampler=SAMPLERS[self.name](int(seed[0])))
         asked: list[tuple[optuna.Trial, Point]] = []
         for slot in range(self.settings.trials_per_round):
+            fixed: Point = {}
             if slot % self.settings.group_size:
                 first = asked[slot - slot % self.settings.group_size][1]
-                shared = {name: value for name, value in first.items() if name in STRUCTURAL}
-                if shared:
-                    self._study.enqueue_trial(shared)
+                fixed = {name: value for name, value in first.items() if name in STRUCTURAL}
+            number = len(self._rounds) * self.settings.trials_per_round + slot
+            if fixed := fixed | given_to(number, self.start.points):
+                self._study.enqueue_trial(fixed)
             trial = self._study.ask()
             asked.append((trial, self._point(trial)))
         return asked

@@ -14,8 +14,8 @@ from optuna.distributions import (
     json_to_distribution,
 )
 
-from hpo.search.narrowing import Box, Choices, Point, Shape, edge
-from hpo.search.notation import parse_item
+from hpo.search.narrowing import Box, Choices, Point, Range, Shape, edge
+from hpo.search.notation import parse_item, parse_point
 from hpo.search.tunable import OPTIONS, STRUCTURAL, TUNABLE, WIDE, has_option
 
 Listed = list[float] | dict[str, list[Any]]
@@ -111,6 +111,24 @@ class SearchSpace:
 
         return Shape(STRUCTURAL & set(self.distributions), meaningful)
 
+    def point(self, text: str, *, optimizer: str = "adam") -> Point:
+        """Return a point, or a part of one, that is written ``NAME=VALUE,NAME=VALUE``.
+
+        Raises
+        ------
+        ValueError
+            In one line: if it is malformed, or no point of this space.
+        """
+        try:
+            point = parse_point(text, self.distributions)
+            if "optimizer" in point:
+                _refuse_meaningless(point, (point["optimizer"],))
+            else:
+                _refuse_meaningless(point, _optimizers(self.distributions, optimizer))
+        except ValueError as error:
+            raise ValueError(f"point {text!r}: {error}") from None
+        return point
+
     def ranges(self, box: Box) -> Ranges:
         """Return ``[low, high]`` of each number, ``{"choices": [...]}`` of any other parameter.
 
@@ -123,6 +141,13 @@ class SearchSpace:
         return {
             name: _listed(box.get(name), distribution)
             for name, distribution in self.distributions.items()
+        }
+
+    def box(self, ranges: Ranges) -> dict[str, Range | Choices]:
+        """Return the box whose `ranges` these are, also after JSON wrote and read them."""
+        return {
+            name: Choices(tuple(left["choices"])) if isinstance(left, dict) else (left[0], left[1])
+            for name, left in ranges.items()
         }
 
     def edges(self, ranges: Ranges, params: Mapping[str, Any]) -> dict[str, str]:
@@ -158,6 +183,15 @@ def _optimizers(space: Mapping[str, BaseDistribution], fixed: str) -> tuple[str,
     if isinstance(tuned, CategoricalDistribution):
         return tuple(str(each) for each in tuned.choices)
     return (fixed,)
+
+
+def _refuse_meaningless(point: Point, optimizers: Sequence[str]) -> None:
+    """Raise ValueError if one of the optimizers lacks what the point has of an optimizer."""
+    for name in point:
+        without = [each for each in optimizers if not has_option(each, name)]
+        if without:
+            advice = ": give the optimizer too" if len(optimizers) > 1 else ""
+            raise ValueError(f"{without[0]} has no {name}{advice}")
 
 
 def _meaningless(name: str, optimizers: Sequence[str], *, classification: bool) -> str | None:

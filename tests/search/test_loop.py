@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import pytest
 from hypothesis import example, given, settings
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from hpo.search.evaluation import Outcome, Slot
 from hpo.search.loop import Event, OthersTrain, Recorded, RoundClaimed, search
-from hpo.search.narrowing import FinishedTrial, NarrowingSettings, Point
+from hpo.search.narrowing import FinishedTrial, NarrowingSettings, Point, narrow, place
 from hpo.search.pruning import Course, Judge
 from hpo.search.space import Listed, Ranges, SearchSpace
 
@@ -30,6 +32,8 @@ class MemoryStudy:
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     ranges: dict[int, Ranges] = field(default_factory=dict)
     searches: set[int] = field(default_factory=set)
+    asynchronous: bool = False
+    known: dict[int, list[FinishedTrial]] = field(default_factory=dict)
 
     def release(self, name: int) -> None:
         """Take a search for dead."""
@@ -51,7 +55,7 @@ class MemoryStore:
 
     def losses(self) -> list[FinishedTrial]:
         self.meanwhile()
-        return [
+        found = self.study.known[self.name] = [
             FinishedTrial(number, -outcome.value, self.study.slots[number].params)
             for number, outcome in self.study.outcomes.items()
             if outcome.value is not None
@@ -60,6 +64,7 @@ class MemoryStore:
             for number, outcome in self.study.outcomes.items()
             if outcome.pruned
         ]
+        return found
 
     def courses(self) -> list[Course]:
         self.meanwhile()
@@ -72,16 +77,26 @@ class MemoryStore:
         self.meanwhile()
         return [dict(slot.params) for slot in self.study.slots.values()]
 
+    def ranges(self, index: int) -> Ranges | None:
+        self.meanwhile()
+        stored = self.study.ranges.get(index)
+        # As a database keeps it.
+        return None if stored is None else cast("Ranges", json.loads(json.dumps(stored)))
+
     def create_round(self, index: int, ranges: Ranges, slots: Sequence[Slot]) -> None:
         self.meanwhile()
         known = self.study.slots
         assert [slot.number for slot in slots] == list(range(slots[0].number, slots[-1].number + 1))
         assert slots[0].number <= len(known)
-        # Whoever is second has come to the same points, as far as both have entered them.
-        for slot in slots:
-            assert known.get(slot.number, slot) == slot
+        if not self.study.asynchronous:
+            # Whoever is second has come to the same points, as far as both have entered them.
+            for slot in slots:
+                assert known.get(slot.number, slot) == slot
         if slots[0].number == len(known):
             known |= {slot.number: slot for slot in slots}
+            if self.study.asynchronous and index and index not in self.study.ranges:
+                box = narrow(SPACE.distributions, self.study.known[self.name], SETTINGS, index)
+                assert ranges == SPACE.ranges(box)
             assert self.study.ranges.setdefault(index, ranges) == ranges
 
     def claim(self, below: int) -> list[Slot]:
@@ -128,10 +143,13 @@ def evaluate(slots: Sequence[Slot], _judge: Judge | None) -> Iterator[list[Outco
 
 
 SETTINGS = NarrowingSettings(seed=1, trials_per_round=10, n_rounds=4)
+SPACE = SearchSpace()
 
 
-def begin(store: MemoryStore, total: int) -> Generator[Event, None, None]:
-    events = search(store, evaluate, SearchSpace(), SETTINGS, total)
+def begin(
+    store: MemoryStore, total: int, space: SearchSpace = SPACE
+) -> Generator[Event, None, None]:
+    events = search(store, evaluate, space, SETTINGS, total, asynchronous=store.study.asynchronous)
     assert isinstance(events, Generator)
     return events
 
@@ -230,9 +248,14 @@ class Crowd:
     recorded: list[int] = field(default_factory=list)
     started: int = 0
 
+    space: SearchSpace = SPACE
+    totals: dict[int, int] = field(default_factory=dict)
+
     def start(self, total: int) -> int:
         name = self.started = self.started + 1
-        self.living[name] = begin(MemoryStore(self.study, name, self._meanwhile), total)
+        store = MemoryStore(self.study, name, self._meanwhile)
+        self.living[name] = begin(store, total, self.space)
+        self.totals[name] = total
         return name
 
     def advance(self, place: int) -> Event | None:
@@ -245,6 +268,8 @@ class Crowd:
         self.moving.pop()
         if event is None:
             self._leave(name)
+        elif isinstance(event, OthersTrain) and self.study.asynchronous and self.space is SPACE:
+            assert len(self.study.slots) >= self.totals[name], "it waits, and could begin a round"
         elif isinstance(event, Recorded):
             self.recorded += [outcome.number for outcome in event.outcomes]
         return event
@@ -340,3 +365,117 @@ def test_what_was_taken_away_meanwhile_is_not_told_as_recorded() -> None:
     assert event == Recorded(())
     crowd.finish()
     assert_calm(crowd.study)
+
+
+# Rounds that do not wait
+
+
+def assert_sound(study: MemoryStudy) -> None:
+    """Numbers are dense, all is trained once, and rounds have the points of their stored ranges."""
+    assert list(study.slots) == list(range(40))
+    assert study.outcomes.keys() == study.slots.keys()
+    assert study.claims == {}
+    assert study.ranges.keys() == {0, 1, 2, 3}
+    for index, ranges in study.ranges.items():
+        numbers = range(10 * index, 10 * index + 10)
+        points = place(SPACE.distributions, SPACE.box(ranges), SETTINGS, numbers)
+        assert [study.slots[number].params for number in numbers] == points
+
+
+def test_one_search_alone_has_nobody_to_wait_for() -> None:
+    assert_calm(run(MemoryStore(MemoryStudy(asynchronous=True)), 40))
+
+
+@settings(max_examples=200)
+@example([("advance", 0)] * 2 + [("advance", 1)] * 12, [])
+@given(
+    st.lists(st.tuples(MOVES, st.integers(0, 4)), max_size=60),
+    st.lists(st.integers(-2, 3), max_size=200),
+)
+def test_asynchronous_searches_lose_and_double_nothing(
+    moves: list[tuple[str, int]], others: list[int]
+) -> None:
+    crowd = Crowd(iter(others), MemoryStudy(asynchronous=True))
+    for total in (40, 40):
+        crowd.start(total)
+    for move, number in moves:
+        if move == "advance":
+            crowd.advance(number)
+        elif move == "kill":
+            crowd.kill(number)
+        elif move == "take for dead":
+            crowd.take_for_dead(number)
+        else:
+            crowd.start(TOTALS[number])
+    crowd.finish()
+    assert_sound(crowd.study)
+    assert sorted(crowd.recorded) == list(range(40)), "a result was lost, or told twice"
+
+
+def asynchronous_pair() -> Crowd:
+    """Two searches, of which the first holds the first five trials, and never goes on."""
+    crowd = Crowd(iter([]), MemoryStudy(asynchronous=True))
+    crowd.start(40)
+    crowd.start(40)
+    crowd.study.searches |= {1, 2}
+    assert isinstance(crowd.advance(0), RoundClaimed)
+    assert crowd.study.claims == dict.fromkeys(range(5), 1)
+    return crowd
+
+
+def test_a_search_begins_the_next_round_from_what_has_finished() -> None:
+    crowd = asynchronous_pair()
+    while len(crowd.study.slots) == 10:
+        assert not isinstance(crowd.advance(1), OthersTrain)
+    assert crowd.study.outcomes.keys() == {5, 6, 7, 8, 9}
+    told = [
+        FinishedTrial(number, -outcome.value, crowd.study.slots[number].params)
+        for number, outcome in crowd.study.outcomes.items()
+        if outcome.value is not None
+    ]
+    box = narrow(SPACE.distributions, told, SETTINGS, 1)
+    assert box != narrow(SPACE.distributions, [], SETTINGS, 1)
+    assert crowd.study.ranges[1] == SPACE.ranges(box)
+
+
+def test_what_died_in_an_earlier_round_is_trained_beside_the_next_one() -> None:
+    crowd = asynchronous_pair()
+    while len(crowd.study.slots) == 10:
+        crowd.advance(1)
+    before = crowd.study.ranges[1]
+    crowd.kill(0)
+    crowd.finish()
+    assert_sound(crowd.study)
+    assert crowd.study.ranges[1] == before
+
+
+def test_the_rest_of_a_round_is_drawn_from_what_it_was_created_with() -> None:
+    crowd = Crowd(iter([]), MemoryStudy(asynchronous=True))
+    for total in (15, 40):
+        crowd.start(total)
+    crowd.study.searches |= {1, 2}
+    crowd.advance(1)
+    while not isinstance(crowd.advance(0), OthersTrain):
+        pass
+    # Five trials of the second round exist, entered while five of the first were trained.
+    assert (len(crowd.study.slots), len(crowd.study.outcomes)) == (15, 10)
+    before = crowd.study.ranges[1]
+    crowd.finish()
+    assert crowd.study.ranges[1] == before
+    assert_sound(crowd.study)
+
+
+def test_where_every_point_was_tried_it_waits_for_the_others_and_ends() -> None:
+    space = SearchSpace.parse(["learning_rate=1e-3|1e-2|1e-1", "weight_decay=1e-3|1e-2"])
+    crowd = Crowd(iter([]), MemoryStudy(asynchronous=True), space=space)
+    crowd.start(40)
+    crowd.start(40)
+    crowd.study.searches |= {1, 2}
+    crowd.advance(0)
+    events = [crowd.advance(1) for _ in range(8)]
+    assert isinstance(events[-1], OthersTrain)
+    assert len(crowd.study.slots) == 6
+    while crowd.living:
+        crowd.advance(0)
+    assert len({repr(slot.params) for slot in crowd.study.slots.values()}) == 6
+    assert crowd.study.outcomes.keys() == set(range(6))

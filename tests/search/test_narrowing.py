@@ -101,6 +101,10 @@ all_settings = st.builds(
     margin=st.floats(0, 3),
     explore=st.floats(0, 1),
     min_width=st.floats(1e-9, 1),
+    evidence=st.floats(0, 0.99),
+    group_size=st.integers(1, 5),
+    repeats=st.booleans(),
+    warm=st.booleans(),
 )
 
 
@@ -646,6 +650,29 @@ def test_a_wrong_first_round_is_undone_by_the_slots_that_explore() -> None:
     low, high = narrow(space, finished, settings, 7)["x"]
     assert low > 0.4
     assert low < 0.9 < high
+
+
+@given(st.integers(0, 2**32), st.integers(2, 5), st.integers(0, 4))
+def test_a_choice_that_was_dropped_wrongly_comes_back(seed: int, n_choices: int, best: int) -> None:
+    """The first round was bad luck: every trial of the best choice was the worst of all."""
+    choices = tuple(range(n_choices))
+    best %= n_choices
+    space = {"c": CategoricalDistribution(choices)}
+    settings = settings_of(seed=seed, trials_per_round=40, explore=0.2, evidence=0.1)
+    finished = [
+        FinishedTrial(number, 100.0 if params["c"] == best else 50.0 + number, params)
+        for number, params in enumerate(propose(space, [], settings, range(40)))
+    ]
+    dropped = best not in narrow(space, finished, settings, 1)["c"].kept
+    for index in range(1, 9):
+        for params in propose(space, finished, settings, range(40 * index, 40 * index + 40)):
+            loss = 0.0 if params["c"] == best else 1.0
+            finished.append(FinishedTrial(len(finished), loss + len(finished) * 1e-6, params))
+    assert best in narrow(space, finished, settings, 9)["c"].kept
+    last = [trial.params["c"] for trial in finished[-40:]]
+    assert last.count(best) > 40 / n_choices - 1
+    # With two to five choices forty trials are evidence enough to drop one.
+    assert dropped
 
 
 # ------------------------------------------------------------------ settings

@@ -171,8 +171,8 @@ def test_results_of_other_points_are_told_as_they_are() -> None:
     store = run(MemoryStore(), "random", 16)
     own = proposer("tpe", store, SPACE, SETTINGS, "adam")
     other = proposer("tpe", run(MemoryStore(), "qmc", 16), SPACE, SETTINGS, "adam")
-    assert own.points(range(16, 24)) != other.points(range(16, 24))
-    assert own.points(range(16, 24)) == own.points(range(16, 24))
+    assert own.points(range(16, 24), {}) != other.points(range(16, 24), {})
+    assert own.points(range(16, 24), {}) == own.points(range(16, 24), {})
 
 
 def test_the_narrowing_search_is_one_of_them() -> None:

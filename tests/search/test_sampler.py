@@ -328,6 +328,8 @@ def test_settings_are_kept_in_a_user_attribute() -> None:
             "min_width": 0.05,
             "evidence": 0.01,
             "group_size": 4,
+            "repeats": False,
+            "warm": False,
         }
     }
 

@@ -19,7 +19,7 @@ from optuna.storages import RDBStorage, fail_stale_trials
 from hpo.data.loading import load
 from hpo.experiment import Experiment, joined
 from hpo.search.evaluation import Outcome, Slot, train_slots
-from hpo.search.narrowing import propose
+from hpo.search.narrowing import Box, place, propose
 from hpo.search.space import SearchSpace
 from hpo.settings import Settings
 from storage import ledger
@@ -238,6 +238,30 @@ def test_two_searches_that_create_a_round_at_once_create_one(
     assert list(database.stored_trials("iris")) == list(range(TRIALS))
     assert database.count("trial_params") == 2 * TRIALS
     assert database.sql("SELECT round FROM hpo_rounds") == [(0,)]
+
+
+def test_of_two_searches_that_begin_a_round_from_other_trials_one_wins(
+    database: Database, searches: Pair
+) -> None:
+    """As rounds that do not wait are begun: ranges and points of one of them, never of both."""
+    first, second = searches
+    space = first.store.space
+    box = {"learning_rate": (1e-3, 1e-2), "weight_decay": (1e-4, 1e-3)}
+
+    def create(experiment: Experiment, chosen: Box) -> None:
+        points = place(space.distributions, chosen, experiment.narrowing, range(TRIALS))
+        slots = [Slot(*pair) for pair in enumerate(points)]
+        experiment.store.create_round(0, space.ranges(chosen), slots)
+
+    with let_in_before("INSERT INTO trials", lambda: create(second, {})) as other:
+        create(first, box)
+    other.result()
+    assert other.was_blocked
+    for experiment in searches:
+        assert experiment.store.ranges(0) == space.ranges(box)
+        assert experiment.store.ranges(1) is None
+    points = place(space.distributions, box, first.narrowing, range(TRIALS))
+    assert first.store.points() == points
 
 
 def test_a_trial_that_stock_optuna_adds_while_a_round_is_created_comes_after_it(

@@ -3,8 +3,8 @@
 This folder needs NumPy and Optuna alone, and stands by itself.
 """
 
-from .box import Box, Choices, edge, narrow
-from .points import PLAIN, Point, Shape, place, point, propose
+from .box import Box, Choices, adopted, contains, edge, narrow, warmed
+from .points import PLAIN, Point, Shape, given_to, place, point, propose
 from .sampler import SETTINGS_ATTRIBUTE, NarrowingSampler
 from .scale import Range
 from .settings import FinishedTrial, NarrowingSettings
@@ -21,11 +21,15 @@ __all__ = [
     "Point",
     "Range",
     "Shape",
+    "adopted",
+    "contains",
     "countable",
     "edge",
+    "given_to",
     "narrow",
     "place",
     "point",
     "propose",
+    "warmed",
     "without_repeats",
 ]

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from .scale import Numerical, Range, to_coordinate, to_value
 from .settings import FinishedTrial, NarrowingSettings
@@ -61,6 +61,34 @@ def narrow(
     return box
 
 
+def warmed(
+    distributions: Mapping[str, BaseDistribution],
+    others: Iterable[FinishedTrial],
+    settings: NarrowingSettings,
+) -> dict[str, Range | Choices]:
+    """Return the box of a first round: what the trials of another study leave of the ranges.
+
+    Only their order counts, because values of other data are no measure here. The best share
+    ``settings.keep`` of all of them spans the box, and not of a round, as in `narrow`: what was
+    best there need not be so here.
+    """
+    ranked = _ranked(others, None)
+    known = [FinishedTrial(place, place, each.params) for place, each in enumerate(ranked)]
+    as_one_round = replace(settings, trials_per_round=max(1, len(known)))
+    return narrow(distributions, known, as_one_round, 1)
+
+
+def adopted(
+    distributions: Mapping[str, BaseDistribution], params: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return those of another study's parameters that lie in our ranges, as values of ours."""
+    return {
+        name: distribution.to_external_repr(distribution.to_internal_repr(params[name]))
+        for name, distribution in distributions.items()
+        if name in params and contains(distribution, params[name])
+    }
+
+
 def edge(distribution: BaseDistribution, left: Range, value: float) -> str | None:
     """Return "lower" or "upper" if a good value lies at that end of its full range, else None.
 
@@ -82,19 +110,24 @@ def edge(distribution: BaseDistribution, left: Range, value: float) -> str | Non
     return None
 
 
-def _ranked(finished: Iterable[FinishedTrial], before: int) -> list[FinishedTrial]:
-    """Return the finite trials numbered below `before` that were not pruned, best first."""
-    usable = [t for t in finished if t.number < before and math.isfinite(t.value) and not t.pruned]
+def _ranked(finished: Iterable[FinishedTrial], before: int | None) -> list[FinishedTrial]:
+    """Return the finite trials that were not pruned, best first: all, or those below `before`."""
+    usable = [t for t in finished if math.isfinite(t.value) and not t.pruned]
+    if before is not None:
+        usable = [t for t in usable if t.number < before]
     return sorted(usable, key=lambda t: (t.value, t.number))
 
 
 def _values(ranked: list[FinishedTrial], name: str, distribution: BaseDistribution) -> list[Any]:
     """Return the values of one parameter that its distribution still contains, in their order."""
     values = [trial.params[name] for trial in ranked if name in trial.params]
-    return [value for value in values if _contains(distribution, value)]
+    return [value for value in values if contains(distribution, value)]
 
 
-def _contains(distribution: BaseDistribution, value: Any) -> bool:
+def contains(distribution: BaseDistribution, value: Any) -> bool:
+    """Return whether a distribution has this value, whatever it is."""
+    if type(value) is float and type(distribution) is FloatDistribution and not distribution.step:
+        return distribution.low <= value <= distribution.high  # as below, a few times as fast
     try:
         return distribution._contains(distribution.to_internal_repr(value))  # noqa: SLF001
     except ValueError:

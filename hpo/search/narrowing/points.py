@@ -113,8 +113,16 @@ def place(
     settings: NarrowingSettings,
     numbers: Sequence[int],
     shape: Shape = PLAIN,
+    given: Sequence[Point] = (),
 ) -> list[Point]:
-    """Return the parameters of the trials `numbers` of one round, whose box is `box`."""
+    """Return the parameters of the trials `numbers` of one round, whose box is `box`.
+
+    Parameters
+    ----------
+    given
+        What the user wants tried first: parts of the points of trials 0, 1 and so on. A parameter
+        that is absent there is drawn.
+    """
     groups = replace(
         settings, trials_per_round=-(-settings.trials_per_round // settings.group_size)
     )
@@ -128,8 +136,13 @@ def place(
             else point(settings, number, name, distribution, box.get(name))
             for name, distribution in distributions.items()
         }
-        points.append(shape.meaningful(values))
+        points.append(shape.meaningful({**values, **given_to(number, given)}))
     return points
+
+
+def given_to(number: int, given: Sequence[Point]) -> Point:
+    """Return what the user wants of a trial; empty for all but the first ones."""
+    return given[number] if number < len(given) else {}
 
 
 def _choice(
@@ -149,9 +162,9 @@ def _choice(
     if len(kept) < len(choices):
         slots = np.flatnonzero(explores == explores[slot])
         choices = choices if explores[slot] else kept
-    stratum = _strata(settings.seed, len(slots), round_index, _key(name))
+    stratum = _strata(settings.seed, len(slots), round_index, key(name))
     dealt = stratum[np.searchsorted(slots, slot)] % len(choices)
-    order = _generator(settings.seed, _CHOICES, round_index, _key(name)).permutation(len(choices))
+    order = _generator(settings.seed, _CHOICES, round_index, key(name)).permutation(len(choices))
     return choices[order[dealt]]
 
 
@@ -162,10 +175,10 @@ def _explorers(settings: NarrowingSettings, round_index: int) -> NDArray[np.bool
     Returns
     -------
     ndarray of shape (trials_per_round,)
-        All True in the first round, which has nothing to narrow to.
+        All True in the first round, which has nothing to narrow to unless it is a warm one.
     """
     n = settings.trials_per_round
-    if round_index == 0:
+    if round_index == 0 and not settings.warm:
         return np.ones(n, dtype=np.bool_)
     n_explorers = round(settings.explore * n)
     if settings.explore > 0 and n >= 2:
@@ -184,8 +197,8 @@ def _share(settings: NarrowingSettings, number: int, name: str, group: NDArray[n
     """
     round_index, slot = divmod(number, settings.trials_per_round)
     # The first slot tells the two groups of a round apart.
-    strata = _strata(settings.seed, len(group), round_index, _key(name), int(group[0]))
-    jitter = _generator(settings.seed, _JITTER, number, _key(name)).random()
+    strata = _strata(settings.seed, len(group), round_index, key(name), int(group[0]))
+    jitter = _generator(settings.seed, _JITTER, number, key(name)).random()
     return float((strata[np.searchsorted(group, slot)] + jitter) / len(group))
 
 
@@ -195,7 +208,8 @@ def _strata(seed: int, n_strata: int, *words: int) -> NDArray[np.int64]:
     return _generator(seed, _STRATA, *words).permutation(n_strata)
 
 
-def _key(name: str) -> int:
+@lru_cache(maxsize=1024)
+def key(name: str) -> int:
     """Return a number for a name, the same in every process, unlike `hash`."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
 

@@ -3,7 +3,8 @@
 import math
 import operator
 import secrets
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +19,8 @@ from .box import Choices, narrow
 from .points import point
 from .scale import Range
 from .settings import FinishedTrial, NarrowingSettings
+from .tried import Tried, has_few_values, key_of, open_values
+from .untried import generator, pick
 
 SETTINGS_ATTRIBUTE = "hpo:narrowing"
 
@@ -42,6 +45,10 @@ class NarrowingSampler(BaseSampler):
         study's user attribute ``hpo:narrowing``.
     keep, min_best, margin, explore, min_width, evidence
         See `NarrowingSettings`.
+    repeats
+        Whether a point that was tried may be proposed again where a space has only so many. If not,
+        another one is, until all were tried; points of the user's own (``study.enqueue_trial``,
+        ``study.add_trial``) count, and are themselves tried as often as he likes.
 
     Raises
     ------
@@ -62,6 +69,7 @@ class NarrowingSampler(BaseSampler):
         explore: float = NarrowingSettings.explore,
         min_width: float = NarrowingSettings.min_width,
         evidence: float = NarrowingSettings.evidence,
+        repeats: bool = NarrowingSettings.repeats,
     ) -> None:
         self._adopts_seed = seed is None
         self._settings = NarrowingSettings(
@@ -75,11 +83,13 @@ class NarrowingSampler(BaseSampler):
             explore=float(explore),
             min_width=float(min_width),
             evidence=float(evidence),
+            repeats=bool(repeats),
         )
         self._round: _Round | None = None
+        self._tried: tuple[BaseStorage, int, Tried] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_round": None}
+        return {**self.__dict__, "_round": None, "_tried": None}
 
     def reseed_rng(self) -> None:
         """Do nothing: a point depends on its trial's number, so parallel workers never collide."""
@@ -113,7 +123,28 @@ class NarrowingSampler(BaseSampler):
         self._raise_error_if_multi_objective(study)
         current = self._current_round(study, trial.number)
         left = current.left(param_name, param_distribution)
-        return point(current.settings, trial.number, param_name, param_distribution, left)
+        value = point(current.settings, trial.number, param_name, param_distribution, left)
+        if current.settings.repeats:
+            return value
+        full = self._full(study, trial, param_name, param_distribution)
+        if not full or key_of(param_distribution, value) not in full:
+            return value
+        for within in (left, None):
+            if values := open_values(param_distribution, within, full):
+                return pick(generator(current.settings, trial.number, param_name), values)
+        return value
+
+    def _full(
+        self, study: Study, trial: FrozenTrial, name: str, distribution: BaseDistribution
+    ) -> AbstractSet[Hashable]:
+        """Return the values of a parameter after which every point was tried, as `key_of`."""
+        if not all(map(has_few_values, (distribution, *trial.distributions.values()))):
+            return frozenset()
+        storage, study_id = _place(study)
+        known = self._tried
+        if known is None or known[0] is not storage or known[1] != study_id:
+            self._tried = known = storage, study_id, Tried()
+        return known[2].full(storage.get_all_trials(study_id, deepcopy=False), trial, name)
 
     def _current_round(self, study: Study, number: int) -> "_Round":
         """Return the round of a trial, read from the study unless that is known to be idle.
@@ -140,7 +171,10 @@ class NarrowingSampler(BaseSampler):
             storage.set_study_user_attr(study_id, SETTINGS_ATTRIBUTE, self._settings.to_json())
         record = storage.get_study_user_attrs(study_id)[SETTINGS_ATTRIBUTE]
         stored = NarrowingSettings.from_json(record)
-        ours = replace(self._settings, seed=stored.seed) if self._adopts_seed else self._settings
+        # Nor is it ours to say whether the first round, which is over, was a warm one.
+        ours = replace(self._settings, warm=stored.warm)
+        if self._adopts_seed:
+            ours = replace(ours, seed=stored.seed)
         if ours != stored:
             raise ValueError(_difference(study_name, stored.to_json(), ours.to_json()))
         return stored

@@ -22,11 +22,11 @@ def to_value(distribution: Numerical, coordinate: float, outwards: Callable[[flo
     value = math.exp(coordinate) if distribution.log else coordinate
     if distribution.step is not None:
         index = round((value - distribution.low) / distribution.step, _GRID_DIGITS)
-        return _on_grid(distribution, outwards(index))
+        return on_grid(distribution, outwards(index))
     return min(max(value, distribution.low), distribution.high)
 
 
-def _on_grid(distribution: Numerical, index: int) -> float:
+def on_grid(distribution: Numerical, index: int) -> float:
     """Return the value at an index of a grid, kept inside its range."""
     assert distribution.step is not None
     value = distribution.low + index * distribution.step
@@ -53,7 +53,7 @@ def _grid_value(distribution: Numerical, box_range: Range, share: float) -> floa
     assert distribution.step is not None
     first, last = (round((end - distribution.low) / distribution.step) for end in box_range)
     if not distribution.log:
-        return _on_grid(distribution, min(first + int(share * (last - first + 1)), last))
+        return on_grid(distribution, min(first + int(share * (last - first + 1)), last))
     low, high = math.log(box_range[0] - 0.5), math.log(box_range[1] + 0.5)
     index = round(math.exp(low * (1 - share) + high * share) - distribution.low)
-    return _on_grid(distribution, min(max(index, first), last))
+    return on_grid(distribution, min(max(index, first), last))

@@ -37,6 +37,15 @@ class NarrowingSettings:
         A box keeps at least this share of the full range, in the logarithm for a log range. A
         twentieth of four decades is a factor of 1.6, about what a noisy validation score can tell
         apart, and it leaves each new round a slope to follow.
+    evidence
+        A choice is dropped if chance alone would rarely leave it so few of the best trials, with
+        less than this probability. 0 drops none.
+    group_size
+        Neighbouring slots that share what is costly to vary, see `Shape`.
+    repeats
+        Whether a point that was tried may come again where a space has only so many.
+    warm
+        Whether the first round has a box too, and slots that explore beside it.
 
     Raises
     ------
@@ -54,6 +63,8 @@ class NarrowingSettings:
     min_width: float = 0.05
     evidence: float = 0.01
     group_size: int = 4
+    repeats: bool = False
+    warm: bool = False
 
     def __post_init__(self) -> None:
         rules = {
