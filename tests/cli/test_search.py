@@ -340,8 +340,10 @@ def test_a_study_goes_on_narrowing_as_it_began(
     for url in ("sqlite:///here.db", "sqlite:///later.db"):
         search(hpo, "--storage", url)
     search(hpo, "--storage", "sqlite:///here.db", "--trials", 20)
-    monkeypatch.setattr(NarrowingSettings.__init__, "__defaults__", (1.0, 9, 3.0, 0.9, 0.9, 0.5, 1))
-    assert NarrowingSettings(0, 1, 1).keep == 1.0
+    defaults = (1.0, 9, 3.0, 0.9, 0.9, 0.5, 1, True, True)
+    monkeypatch.setattr(NarrowingSettings.__init__, "__defaults__", defaults)
+    changed = NarrowingSettings(0, 1, 1)
+    assert (changed.keep, changed.warm) == (1.0, True)
     search(hpo, "--storage", "sqlite:///later.db", "--trials", 20)
     here, later = (stored_trials(tmp_path / f"{name}.db", "iris") for name in ("here", "later"))
     assert len(here) == 20
