@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hpo.data.table import Dataset
-from hpo.preparation import Prepared, prepare, refuse_giants
+from hpo.preparation import Prepared, prepare, refuse_equal_costs, refuse_giants
 from hpo.search.evaluation import Outcome, Problem, Slot, stacks, train_slots
 from hpo.search.narrowing import NarrowingSettings, propose
 from hpo.search.space import SearchSpace
@@ -39,6 +39,7 @@ def rehearse(
     prepared = prepare(dataset, settings)
     space = SearchSpace.from_json(settings.space)
     refuse_giants(prepared, space)
+    refuse_equal_costs(prepared, space, settings)
     per_round = -(-trials // settings.rounds)
     narrowing = NarrowingSettings(settings.seed, per_round, settings.rounds)
     shape = space.shape(settings.optimizer)

@@ -16,7 +16,8 @@ DEFAULT_HIDDEN = (64, 64)
 DEFAULT_EPOCHS = 50
 DEFAULT_SCHEDULE = "cosine"
 DEFAULT_WARMUP = 0.05
-SAMPLERS = ("narrowing", "random", "tpe", "gp", "cmaes", "qmc")
+SAMPLERS = ("narrowing", "random", "tpe", "gp", "cmaes", "qmc", "nsga2")
+OBJECTIVES = ("score", "size", "latency")
 SCHEDULES = ("constant", "step", "exponential", "cosine", "one_cycle")
 DEFAULT_ROUNDS = 5
 DEFAULT_TRIALS = 100
@@ -26,8 +27,15 @@ MOST_FOLDS = 100
 DEFAULT_KEEP = 50
 """How many networks of a study are kept whole: the best by validation score."""
 
-_OLDER = {"schedule": "constant", "warmup": 0.0, "sampler": "narrowing"}
+_OLDER = {
+    "schedule": "constant",
+    "warmup": 0.0,
+    "sampler": "narrowing",
+    "objectives": ["score"],
+}
 """What a study was made with that does not say."""
+
+_TUPLES = ("numeric", "hidden", "objectives")
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,8 @@ class Settings:
     ``space`` as `SearchSpace.to_json` gives it; ``group`` or ``time`` is the column by which rows
     are split, and studies of older versions have neither. ``batch_size`` None is `batch_size_for`
     the number of training rows; ``patience`` None trains every network for all ``epochs``. ``cv``
-    is the number of folds that score a trial, None where the validation rows do.
+    is the number of folds that score a trial, None where the validation rows do. ``objectives`` are
+    some of `OBJECTIVES`, in their order, always the score.
     """
 
     target: str | None
@@ -61,16 +70,17 @@ class Settings:
     schedule: str = DEFAULT_SCHEDULE
     warmup: float = DEFAULT_WARMUP
     cv: int | None = None
+    objectives: tuple[str, ...] = ("score",)
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Settings:
         """The settings that `to_json` wrote, also in an older version."""
-        tuples = {name: tuple(record[name]) for name in ("numeric", "hidden")}
-        return cls(**({**_OLDER, **record, **tuples}))
+        record = {**_OLDER, **record}
+        return cls(**(record | {name: tuple(record[name]) for name in _TUPLES}))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, equal for equal settings."""
-        return asdict(self) | {"numeric": list(self.numeric), "hidden": list(self.hidden)}
+        return asdict(self) | {name: list(getattr(self, name)) for name in _TUPLES}
 
 
 def batch_size_for(n_rows: int) -> int:

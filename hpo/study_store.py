@@ -100,6 +100,10 @@ class StudyStore:
         """The complete trials; the metric is maximised, so a loss is its negative."""
         return self.rounds.read(self.known.losses)
 
+    def objectives(self) -> dict[int, tuple[float, ...]]:
+        """Number -> every objective of a complete trial of ours as a loss, the score's first."""
+        return {each.number: (-(each.value or 0.0), *each.costs) for each in self.ranked()}
+
     def points(self) -> list[Point]:
         """The parameters of every trial, in whatever state."""
         return [dict(trial.params) for trial in self.trials()]
@@ -289,11 +293,13 @@ def _result(outcome: Outcome) -> records.Result:
     return records.Result(
         number=outcome.number,
         value=outcome.value,
-        intermediate=outcome.intermediate,
+        # Of a study with several objectives Optuna keeps none.
+        intermediate={} if outcome.costs else outcome.intermediate,
         attributes={name: value for name, value in attributes.items() if value is not None},
         curve_names=tuple(curves),
         curves=_float32(curves),
         prediction=outcome.prediction,
+        costs=outcome.costs,
     )
 
 

@@ -13,6 +13,7 @@ import click
 
 from hpo import settings as defaults
 from hpo.cli.data_options import data_options, load_data, sizes
+from hpo.cli.objectives import objectives_option
 from hpo.cli.printing import emit
 from hpo.errors import UsageError
 
@@ -72,6 +73,7 @@ def _sizes(_context: click.Context, _option: click.Parameter, text: str) -> tupl
     show_default=True,
     help="Who proposes the points of a round; the others are Optuna's.",
 )
+@objectives_option
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**32 - 1),
@@ -269,7 +271,7 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
     from hpo.data.schema import check_task, infer_task
     from hpo.search.space import SearchSpace
 
-    _check_sampler(options["sampler"])
+    _check_sampler(options["sampler"], len(options["objectives"]))
     if options["cv"] is not None and options["validation_size"] is not None:
         raise UsageError(
             f"--validation-size {options['validation_size']:g} makes no sense with --cv, where "
@@ -298,6 +300,7 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
         "epochs",
         "schedule",
         "cv",
+        "objectives",
     )
     return defaults.Settings(
         target=options["target"],
@@ -315,9 +318,13 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
     )
 
 
-def _check_sampler(name: str) -> None:
-    from hpo.search.proposals import missing
+def _check_sampler(name: str, n_objectives: int) -> None:
+    from hpo.search.proposals import check_objectives, missing
 
+    try:
+        check_objectives(name, n_objectives)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     absent = list(missing(name))
     if absent:
         raise UsageError(

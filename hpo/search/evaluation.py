@@ -112,6 +112,7 @@ class Outcome:
     for these rows, as the network gives it: probabilities, or standardised values, which float32
     holds whatever the user's units are. ``params`` (n_params,) float32, of a network of this
     ``architecture``; (folds, n_params) where there is one for each fold. Epochs count from 1.
+    ``costs`` are the objectives besides the score, if any.
     """
 
     number: int
@@ -125,6 +126,7 @@ class Outcome:
     prediction: NDArray[np.float32] | None = None
     params: NDArray[np.float32] | None = None
     architecture: Architecture | None = None
+    costs: tuple[float, ...] = ()
 
     @property
     def intermediate(self) -> dict[int, float]:

@@ -26,6 +26,9 @@ class RoundStore(Protocol):
     def losses(self) -> list[FinishedTrial]:
         """The complete trials, the values as losses: smaller is better."""
 
+    def objectives(self) -> dict[int, tuple[float, ...]]:
+        """Number -> every objective of a complete trial as a loss, the score's first."""
+
     def points(self) -> list[Point]:
         """The parameters of every trial, in whatever state."""
 
@@ -81,14 +84,16 @@ def search(
     is_over: Callable[[], bool] = lambda: False,
     optimizer: str = "adam",
     sampler: str = NARROWING,
+    n_objectives: int = 1,
 ) -> Iterator[Event]:
     """Train until ``total`` trials have finished; yields after each step that the store holds.
 
     It may be broken off anywhere: called again, it goes on to the same trials. ``is_over`` ends it
     before the next step. It also ends when every point of a space was tried that has only so many.
-    ``optimizer`` is the one that trains where none is tuned; ``sampler`` proposes the points.
+    ``optimizer`` is the one that trains where none is tuned; ``sampler`` proposes the points, by
+    the score and whatever ``n_objectives`` there are.
     """
-    proposals = proposer(sampler, store, space, settings, optimizer)
+    proposals = proposer(sampler, store, space, settings, optimizer, n_objectives)
     while not is_over():
         slots = store.claim(below=total)
         if slots:

@@ -16,6 +16,7 @@ from optuna.samplers import (
     BaseSampler,
     CmaEsSampler,
     GPSampler,
+    NSGAIISampler,
     QMCSampler,
     RandomSampler,
     TPESampler,
@@ -37,6 +38,10 @@ from hpo.search.space import SearchSpace
 from hpo.search.tunable import STRUCTURAL
 
 NARROWING = "narrowing"
+NSGA2 = "nsga2"
+
+ONE_OBJECTIVE = frozenset({NARROWING, "cmaes"})
+"""Those that work towards one objective alone."""
 
 
 class History(Protocol):
@@ -44,6 +49,9 @@ class History(Protocol):
 
     def losses(self) -> list[FinishedTrial]:
         """The complete trials, the values as losses: smaller is better."""
+
+    def objectives(self) -> dict[int, tuple[float, ...]]:
+        """Number -> every objective of a complete trial as a loss, the score's first."""
 
     def points(self) -> list[Point]:
         """The parameters of every trial, in whatever state, in the order of their numbers."""
@@ -60,12 +68,31 @@ class Proposer(Protocol):
 
 
 def proposer(
-    name: str, history: History, space: SearchSpace, settings: NarrowingSettings, optimizer: str
+    name: str,
+    history: History,
+    space: SearchSpace,
+    settings: NarrowingSettings,
+    optimizer: str,
+    n_objectives: int = 1,
 ) -> Proposer:
-    """The proposer of this name; ``optimizer`` is the one that trains where none is tuned."""
+    """The proposer of this name; ``optimizer`` is the one that trains where none is tuned.
+
+    Raises ``ValueError`` if it cannot work towards so many objectives.
+    """
+    check_objectives(name, n_objectives)
     if name == NARROWING:
         return _Narrowing(history, space, settings, optimizer)
-    return _Asked(name, history, space, settings, optimizer)
+    return _Asked(name, history, space, settings, optimizer, n_objectives)
+
+
+def check_objectives(name: str, n_objectives: int) -> None:
+    """Raise ``ValueError`` if this sampler works towards fewer objectives. One line."""
+    if n_objectives > 1 and name in ONE_OBJECTIVE:
+        others = ", ".join(each for each in SAMPLERS if each not in {*ONE_OBJECTIVE, "tpe"})
+        raise ValueError(
+            f"sampler {name} works towards one objective, and there are {n_objectives}: choose "
+            f"--sampler tpe, or {others}"
+        )
 
 
 class _Narrowing:
@@ -114,6 +141,7 @@ class _Asked:
     space: SearchSpace
     settings: NarrowingSettings
     optimizer: str
+    n_objectives: int = 1
     _study: optuna.Study | None = None
     _rounds: list[list[tuple[optuna.Trial, Point]]] = field(default_factory=list)
     _told: int = 0
@@ -136,7 +164,9 @@ class _Asked:
         """A round of points; groups of slots share what a stack shares, as when it narrows."""
         if self._study is None:
             seed = np.random.SeedSequence((self.settings.seed, streams.SAMPLER)).generate_state(1)
-            self._study = optuna.create_study(sampler=SAMPLERS[self.name](int(seed[0])))
+            sampler = SAMPLERS[self.name](int(seed[0]), self.settings.trials_per_round)
+            directions = ["minimize"] * self.n_objectives
+            self._study = optuna.create_study(sampler=sampler, directions=directions)
         asked: list[tuple[optuna.Trial, Point]] = []
         for slot in range(self.settings.trials_per_round):
             if slot % self.settings.group_size:
@@ -163,7 +193,7 @@ class _Asked:
         assert self._study is not None or not self._rounds
         if self._told == len(self._rounds):
             return
-        values = {trial.number: trial.value for trial in self.history.losses()}
+        values = self._values()
         recorded = self.history.points()
         size = self.settings.trials_per_round
         for index in range(self._told, len(self._rounds)):
@@ -173,19 +203,33 @@ class _Asked:
                     self._tell_one(trial, point, recorded[number], values.get(number))
         self._told = len(self._rounds)
 
+    def _values(self) -> Mapping[int, tuple[float, ...]]:
+        """Number -> every objective of a complete trial."""
+        if self.n_objectives > 1:
+            return self.history.objectives()
+        return {trial.number: (trial.value,) for trial in self.history.losses()}
+
     def _tell_one(
-        self, trial: optuna.Trial, point: Point, recorded: Point, value: float | None
+        self,
+        trial: optuna.Trial,
+        point: Point,
+        recorded: Point,
+        values: tuple[float, ...] | None,
     ) -> None:
         assert self._study is not None
-        known = value is not None and math.isfinite(value)
+        known = values is not None and all(map(math.isfinite, values))
         if known and point == recorded:
-            self._study.tell(trial, value)
+            self._study.tell(trial, values)
+            return
+        if not known and self.name == NSGA2:
+            # The worst of its generation, which has as many as a round whether some fail or not.
+            self._study.tell(trial, [math.inf] * self.n_objectives)
             return
         self._study.tell(trial, state=TrialState.FAIL)
         if known:  # another version of Optuna asked for it
             distributions = {name: self.space.distributions[name] for name in recorded}
             self._study.add_trial(
-                create_trial(params=recorded, distributions=distributions, value=value)
+                create_trial(params=recorded, distributions=distributions, values=values)
             )
 
 
@@ -199,19 +243,21 @@ def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> 
     return trial.suggest_int(name, low, high, step=step, log=log)
 
 
-def _tpe(seed: int) -> BaseSampler:
+def _tpe(seed: int, _size: int) -> BaseSampler:
     # With a constant liar the points of a round keep away from each other.
     return TPESampler(seed=seed, constant_liar=True)
 
 
 SAMPLERS: Mapping[str, Any] = {
-    "random": lambda seed: RandomSampler(seed=seed),
+    "random": lambda seed, _size: RandomSampler(seed=seed),
     "tpe": _tpe,
-    "gp": lambda seed: GPSampler(seed=seed),
-    "cmaes": lambda seed: CmaEsSampler(seed=seed),
-    "qmc": lambda seed: QMCSampler(seed=seed),
+    "gp": lambda seed, _size: GPSampler(seed=seed),
+    "cmaes": lambda seed, _size: CmaEsSampler(seed=seed),
+    "qmc": lambda seed, _size: QMCSampler(seed=seed),
+    # A population is a round, and a pair at the least.
+    NSGA2: lambda seed, size: NSGAIISampler(population_size=max(2, size), seed=seed),
 }
-"""Optuna's samplers by the name that ``--sampler`` takes, each made from a seed."""
+"""Optuna's samplers by the name that ``--sampler`` takes, made from a seed and a round's size."""
 
 _NEEDED = {"gp": ("torch",), "cmaes": ("cmaes",)}
 
