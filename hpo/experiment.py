@@ -89,7 +89,7 @@ class Experiment:
         evaluate: Evaluate = workers.evaluate
         if names := self.settings.objectives[1:]:
             problem = self.prepared.problem
-            costs = Costs(names, problem.validation.X, self._costs)
+            costs = Costs(names, problem.training.X, self._costs)
             evaluate = with_costs(evaluate, problem.recipe, costs)
         return search(
             store,

@@ -109,11 +109,14 @@ class Leaderboard:
             "gap": _finite(entry.gap),
             "seconds": entry.seconds,
             "weights": self.weights,
-            "costs": dict(zip(self.costs, entry.costs, strict=False)),
-            "pareto": entry.on_front if self.costs else None,
             "params": dict(entry.params),
             "reason": entry.reason,
+            **(self._described_costs(entry) if self.costs else {}),
         }
+
+    def _described_costs(self, entry: Entry) -> dict[str, Any]:
+        costs = dict(zip(self.costs, entry.costs, strict=False))  # a failed trial has none
+        return {"costs": costs, "pareto": entry.on_front}
 
 
 def read_leaderboard(connection: Connection, name: str | None) -> Leaderboard:
@@ -156,9 +159,7 @@ def read_leaderboard(connection: Connection, name: str | None) -> Leaderboard:
     counts = Counter(entry.state for entry in entries)
     network, weights = _network(connection, study.experiment)
     cv = settings.get("cv") if settings else None
-    return Leaderboard(
-        study.name, metric, maximised, network, weights, counts, entries, cv, costs
-    )
+    return Leaderboard(study.name, metric, maximised, network, weights, counts, entries, cv, costs)
 
 
 def choose(studies: Sequence[Study], name: str | None) -> Study:

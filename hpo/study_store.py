@@ -85,7 +85,7 @@ class StudyStore:
         return self.rounds.read(lambda connection: history.trials(connection, self.study_id))
 
     def ranked(self) -> list[records.TrialRecord]:
-        """The complete trials, best first; of equal ones the one with the lower number."""
+        """The complete trials, best first; of equal ones the cheaper, then the lower number."""
         return rank(self.trials())
 
     def states(self) -> dict[str, int]:

@@ -58,10 +58,11 @@ def create_study(
     inserted = connection.execute(_STUDIES.insert(), {"study_name": name}).inserted_primary_key
     assert inserted is not None
     study_id = int(inserted[0])
-    directions = [StudyDirection.MAXIMIZE, *(StudyDirection.MINIMIZE for _ in costs)]
-    each = enumerate(directions)
-    rows = [{"study_id": study_id, "objective": at, "direction": where} for at, where in each]
-    connection.execute(_DIRECTIONS.insert(), rows)
+    ways = [StudyDirection.MAXIMIZE, *(StudyDirection.MINIMIZE for _ in costs)]
+    directions = [
+        {"study_id": study_id, "objective": at, "direction": way} for at, way in enumerate(ways)
+    ]
+    connection.execute(_DIRECTIONS.insert(), directions)
     rows = [
         {"study_id": study_id, "key": key, "value_json": json.dumps(value)}
         for key, value in attributes.items()

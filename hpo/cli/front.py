@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hpo.cli.tables import Column, Value, text_table
-from hpo.cli.words import metric_word, parameters, score
+from hpo.cli.words import metric_word, parameters, score, scored_word
 
 _MARK = "*"
 
@@ -28,7 +28,11 @@ def front_lines(document: Mapping[str, Any]) -> list[str]:
     shown = [_shown(alike, winner) for alike in _points(front)]
     columns = [
         Column("trial", [_marked(each["trial"], winner) for each in shown]),
-        Column(f"val {metric}", [each["values"][first] for each in shown], _score),
+        Column(
+            f"{scored_word(document['cv'])} {metric}",
+            [each["values"][first] for each in shown],
+            _score,
+        ),
         *(
             Column(title, [each["values"][name] for each in shown], show)
             for name in costs

@@ -111,7 +111,7 @@ class _Progress:
         for outcome in event.outcomes:
             if outcome.value is None:
                 self.failed += 1
-            elif self._beats(outcome.value, outcome.number):
+            elif self._beats(outcome.value, outcome.costs, outcome.number):
                 self.best = outcome
 
     def _look_now_and_then(self) -> None:
@@ -131,10 +131,10 @@ class _Progress:
             self.best = ranked[0]
             self.params[ranked[0].number] = ranked[0].params
 
-    def _beats(self, value: float, number: int) -> bool:
+    def _beats(self, value: float, costs: tuple[float, ...], number: int) -> bool:
         if self.best is None or self.best.value is None:
             return True
-        return (-value, number) < (-self.best.value, self.best.number)
+        return (-value, costs, number) < (-self.best.value, self.best.costs, self.best.number)
 
     def line(self) -> str:
         """The state in one line."""

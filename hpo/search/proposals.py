@@ -21,6 +21,7 @@ from optuna.samplers import (
     RandomSampler,
     TPESampler,
 )
+from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from hpo.search import streams
@@ -165,7 +166,7 @@ class _Asked:
         if self._study is None:
             seed = np.random.SeedSequence((self.settings.seed, streams.SAMPLER)).generate_state(1)
             sampler = SAMPLERS[self.name](int(seed[0]), self.settings.trials_per_round)
-            directions = ["minimize"] * self.n_objectives
+            directions = [StudyDirection.MINIMIZE] * self.n_objectives
             self._study = optuna.create_study(sampler=sampler, directions=directions)
         asked: list[tuple[optuna.Trial, Point]] = []
         for slot in range(self.settings.trials_per_round):

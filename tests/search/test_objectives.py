@@ -61,12 +61,12 @@ def test_it_is_the_time_of_a_thousand_rows(monkeypatch: pytest.MonkeyPatch) -> N
     now = [0.0]
     seen: list[tuple[int, ...]] = []
 
-    def predict(_architecture: object, params: np.ndarray, rows: np.ndarray) -> None:  # type: ignore[type-arg]
+    def predict(_architecture: object, params: np.ndarray, rows: np.ndarray) -> None:
         seen.append((len(params), *rows.shape))
         now[0] += 0.003 if len(seen) % 10 == 0 else 0.009
 
     monkeypatch.setattr(objectives, "predict", predict)
-    monkeypatch.setattr(objectives.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr("hpo.search.objectives.time.perf_counter", lambda: now[0])
     assert latency(shape(4), X) == 3.0
     assert set(seen) == {(1, 1000, 5)}
     assert len(seen) > objectives.LEAST_TIMES
@@ -79,7 +79,7 @@ def test_a_slow_network_is_timed_a_few_times(monkeypatch: pytest.MonkeyPatch) ->
         now[0] += 2.0
 
     monkeypatch.setattr(objectives, "predict", predict)
-    monkeypatch.setattr(objectives.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr("hpo.search.objectives.time.perf_counter", lambda: now[0])
     assert latency(shape(4), X) == 2000.0
     assert now[0] == 2.0 * (1 + objectives.LEAST_TIMES)
 
