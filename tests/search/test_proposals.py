@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,18 +25,24 @@ SETTINGS = NarrowingSettings(seed=3, trials_per_round=8, n_rounds=4)
 SPACE = SearchSpace()
 WIDE = SearchSpace.parse(["dropout", "momentum", "optimizer=sgd|momentum|adam", "hidden=8|16"])
 
-available = pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            each,
-            marks=pytest.mark.skipif(
-                bool(list(missing(each))), reason=f"{each} needs {', '.join(missing(each))}"
-            ),
-        )
-        for each in SAMPLERS
-    ],
-)
+
+def named(names: Iterable[str]) -> pytest.MarkDecorator:
+    """Samplers, those left out whose packages are not installed."""
+    return pytest.mark.parametrize(
+        "name",
+        [
+            pytest.param(
+                each,
+                marks=pytest.mark.skipif(
+                    bool(list(missing(each))), reason=f"{each} needs {', '.join(missing(each))}"
+                ),
+            )
+            for each in names
+        ],
+    )
+
+
+available = named(SAMPLERS)
 
 
 def trained(slots: Sequence[Slot]) -> list[list[Outcome]]:
@@ -160,12 +166,7 @@ def test_the_narrowing_search_is_one_of_them() -> None:
     assert found == {2: 8}
 
 
-several = pytest.mark.parametrize(
-    "name", [each for each in SAMPLERS if each not in {*ONE_OBJECTIVE, "gp"}]
-)
-
-
-@several
+@named(each for each in SAMPLERS if each not in ONE_OBJECTIVE)
 def test_a_search_of_two_objectives_in_parts_comes_to_the_same_points(name: str) -> None:
     whole = points(run(MemoryStore(), name, 32, evaluate=trained_with_cost))
     store = MemoryStore()
