@@ -24,13 +24,21 @@ from hpo.data.table import Dataset, describe_change, fingerprint
 from hpo.errors import NoFiniteTrialError, UsageError
 from hpo.handover import agreed
 from hpo.known_trials import FINISHED
-from hpo.preparation import Prepared, prepare, prepare_whole, refuse_giants
+from hpo.nn.architecture import Architecture
+from hpo.preparation import (
+    Prepared,
+    prepare,
+    prepare_whole,
+    refuse_equal_costs,
+    refuse_giants,
+)
 from hpo.ranking import EXPERIMENT_ATTRIBUTE
 from hpo.refit import Refit
 from hpo.search.evaluation import Workers
 from hpo.search.expectation import Expectation, expected_score
-from hpo.search.loop import Event, search
+from hpo.search.loop import Evaluate, Event, search
 from hpo.search.narrowing import SETTINGS_ATTRIBUTE, NarrowingSettings, countable
+from hpo.search.objectives import Costs, with_costs
 from hpo.search.optuna_pruning import OPTUNA_PRUNERS, AskedPruner
 from hpo.search.pruning import NONE, RUNGS, NoPruner, Pruner, Rungs
 from hpo.search.space import SearchSpace
@@ -89,9 +97,14 @@ class Experiment:
         check_pruner(self.settings.pruner, alone=n_workers == 1)
         workers = Workers(self.prepared.problem, n_workers, deadline)
         store, space = self.store, self.store.space
+        evaluate: Evaluate = workers.evaluate
+        if names := self.settings.objectives[1:]:
+            problem = self.prepared.problem
+            costs = Costs(names, problem.training.X, self._costs)
+            evaluate = with_costs(evaluate, problem.recipe, costs)
         return search(
             store,
-            workers.evaluate,
+            evaluate,
             space,
             self.narrowing,
             total,
@@ -101,6 +114,7 @@ class Experiment:
             self.pruner(),
             self.start,
             self.settings.asynchronous,
+            len(self.settings.objectives),
         )
 
     def pruner(self) -> Pruner:
@@ -111,6 +125,12 @@ class Experiment:
         if name == RUNGS:
             return Rungs(self.store, size, self.settings.epochs)
         return AskedPruner(name, self.store, self.settings.seed, size, self.settings.epochs)
+
+    def _costs(self) -> dict[Architecture, tuple[float, ...]]:
+        """The costs that the study holds of networks of a shape: the first that were entered."""
+        recipe, trials = self.prepared.problem.recipe, self.store.ranked()
+        trials.sort(key=lambda each: -each.number)
+        return {recipe.of(each.params).architecture: each.costs for each in trials}
 
     @property
     def has_few_points(self) -> bool:
@@ -279,6 +299,7 @@ def joined(
     prepared = prepare(dataset, settings)
     space = SearchSpace.from_json(settings.space)
     refuse_giants(prepared, space)
+    refuse_equal_costs(prepared, space, settings)
     # Before the study is entered: it must not remember a place that cannot be used.
     chosen = open_to_write(joining.artifacts) if joining.artifacts else None
     rounds = RoundStorage(url)
@@ -366,7 +387,8 @@ def _enter(
     attributes = {SETTINGS_ATTRIBUTE: narrowing.to_json(), EXPERIMENT_ATTRIBUTE: new.uid}
     if told is not None:
         attributes[WARM_ATTRIBUTE] = dict(told)
-    return slots.create_study(connection, study, settings.metric, attributes), new
+    costs = settings.objectives[1:]
+    return slots.create_study(connection, study, settings.metric, attributes, costs), new
 
 
 def _refuse_differences(

@@ -86,7 +86,8 @@ def look_over(source: Reader, also: str | None = None) -> Holding:
                 Held(
                     study=study.name,
                     counts={STATES[k]: n for k, n in counts.get(study.study_id, {}).items()},
-                    best=_best(study.directions, least, most),
+                    # The score is the first value of a study of ours.
+                    best=_best(study.directions[: 1 if made else None], least, most),
                     metric=study.metrics[0] if study.metrics else None,
                     made=made and made.created_at,
                     source=made and made.source,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
 
 from hpo.errors import UsageError
+from hpo.pareto import pareto_front
 from hpo.ranking import EXPERIMENT_ATTRIBUTE, OURS, rank
 from storage import optuna_studies, optuna_trials, our_experiments
 from storage.optuna_studies import Study
@@ -35,6 +36,8 @@ class Entry:
     """A trial on the leaderboard. ``rank`` counts from 1; None if it has no score to be ranked by.
 
     ``validation`` and ``train`` are the study's metric on these rows; ``reason`` is why it failed.
+    ``costs`` are the other values of a study with several objectives; ``on_front`` is whether no
+    other trial beats it in all of them.
     """
 
     rank: int | None
@@ -45,6 +48,8 @@ class Entry:
     seconds: float | None
     params: Mapping[str, Any]
     reason: str | None
+    costs: tuple[float, ...] = ()
+    on_front: bool = False
 
     @property
     def gap(self) -> float | None:
@@ -61,6 +66,7 @@ class Leaderboard:
     ``network`` are the numbers of units, layer by layer, and ``weights`` how many numbers such a
     network learns; None where they are not stored. ``maximised`` says which values are better.
     ``cv`` is the number of folds that scored each trial, None where the validation rows did.
+    ``costs`` are the names of the objectives besides the score.
     """
 
     study: str
@@ -71,6 +77,7 @@ class Leaderboard:
     counts: Mapping[str, int]
     entries: Sequence[Entry]
     cv: int | None = None
+    costs: tuple[str, ...] = ()
 
     def document(self, storage: str, top: int | None = None) -> dict[str, Any]:
         """The JSON object of ``--json``, with the best ``top`` trials, or with all."""
@@ -104,7 +111,12 @@ class Leaderboard:
             "weights": self.weights,
             "params": dict(entry.params),
             "reason": entry.reason,
+            **(self._described_costs(entry) if self.costs else {}),
         }
+
+    def _described_costs(self, entry: Entry) -> dict[str, Any]:
+        costs = dict(zip(self.costs, entry.costs, strict=False))  # a failed trial has none
+        return {"costs": costs, "pareto": entry.on_front}
 
 
 def read_leaderboard(connection: Connection, name: str | None) -> Leaderboard:
@@ -113,17 +125,20 @@ def read_leaderboard(connection: Connection, name: str | None) -> Leaderboard:
     Raises
     ------
     UsageError
-        If there is no such study, or its trials have several values; says what there is.
+        If there is no such study, or its trials have several values and are another program's; says
+        what there is.
     """
     study = choose(optuna_studies.studies(connection, EXPERIMENT_ATTRIBUTE), name)
-    if len(study.directions) != 1:
+    settings = our_experiments.document(connection, study.experiment or "", "settings")
+    if len(study.directions) != 1 and not settings:
         raise UsageError(
             f"study {study.name!r} has {len(study.directions)} values for each trial, and a "
             "leaderboard needs one"
         )
-    settings = our_experiments.document(connection, study.experiment or "", "settings")
     trials = optuna_trials.trials(connection, study.study_id, (OURS, "seconds", "reason"))
-    maximised = study.directions == ("MAXIMIZE",)
+    maximised = study.directions[:1] == ("MAXIMIZE",)
+    costs = study.metrics[1:] if settings else ()
+    front = {each.number for each in pareto_front(trials)} if costs else set()
     if settings:
         metric = str(settings["metric"])
         ranked = rank(trials)
@@ -138,13 +153,13 @@ def read_leaderboard(connection: Connection, name: str | None) -> Leaderboard:
         key=lambda each: (list(STATES).index(each.state), each.number),
     )
     entries = [
-        _entry(each, places.get(each.number), seconds, ours=bool(settings))
+        _entry(each, places.get(each.number), seconds, front, ours=bool(settings))
         for each in (*ranked, *rest)
     ]
     counts = Counter(entry.state for entry in entries)
     network, weights = _network(connection, study.experiment)
     cv = settings.get("cv") if settings else None
-    return Leaderboard(study.name, metric, maximised, network, weights, counts, entries, cv)
+    return Leaderboard(study.name, metric, maximised, network, weights, counts, entries, cv, costs)
 
 
 def choose(studies: Sequence[Study], name: str | None) -> Study:
@@ -177,7 +192,12 @@ def _rank_others(trials: Sequence[TrialRecord], *, maximised: bool) -> list[Tria
 
 
 def _entry(
-    trial: TrialRecord, place: int | None, seconds: Mapping[int, Any], *, ours: bool
+    trial: TrialRecord,
+    place: int | None,
+    seconds: Mapping[int, Any],
+    front: Container[int],
+    *,
+    ours: bool,
 ) -> Entry:
     reason = None
     if trial.state == "FAIL":
@@ -191,6 +211,8 @@ def _entry(
         seconds=_number(seconds.get(trial.number)),
         params=trial.params,
         reason=reason,
+        costs=trial.costs,
+        on_front=trial.number in front,
     )
 
 

@@ -27,6 +27,7 @@ from hpo.persistence import Network
 from hpo.search import streams
 from hpo.search.evaluation import Problem, row_order
 from hpo.search.folds import Folds
+from hpo.search.objectives import check_costs_differ
 from hpo.search.repeats import pooled_target
 from hpo.search.space import SearchSpace
 from hpo.settings import Settings, batch_size_for
@@ -180,6 +181,15 @@ def refuse_giants(prepared: Prepared, space: SearchSpace) -> None:
             f"--hidden {sizes}: {what} {needed / 2**30:,.1f} GiB to train, but this "
             f"machine has {machine_memory() / 2**30:,.1f} GiB; choose smaller layers"
         )
+
+
+def refuse_equal_costs(prepared: Prepared, space: SearchSpace, settings: Settings) -> None:
+    """Raise ``UsageError`` if there is nothing to choose by one of the objectives."""
+    try:
+        recipe, costs = prepared.problem.recipe, settings.objectives[1:]
+        check_costs_differ(costs, recipe, space.distributions)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def _sealed(dataset: Dataset, split: Split) -> SealedRows:

@@ -14,9 +14,9 @@ OURS = "train"
 
 
 def rank(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The complete trials of ours, best first; of equal ones the lower number first.
+    """The complete trials of ours, best first; of equal ones the cheaper, then the lower number.
 
     What another program added to the study has no network and no predictions, so it cannot win.
     """
     ours = [each for each in trials if each.value is not None and OURS in each.attributes]
-    return sorted(ours, key=lambda each: (-(each.value or 0.0), each.number))
+    return sorted(ours, key=lambda each: (-(each.value or 0.0), each.costs, each.number))

@@ -10,7 +10,7 @@ import numpy as np
 
 from hpo import warm_start
 from hpo.data.table import Dataset
-from hpo.preparation import Prepared, prepare, refuse_giants
+from hpo.preparation import Prepared, prepare, refuse_equal_costs, refuse_giants
 from hpo.search.evaluation import Outcome, Problem, Slot, stacks, train_slots
 from hpo.search.narrowing import NarrowingSettings, place
 from hpo.search.space import SearchSpace
@@ -48,6 +48,7 @@ def rehearse(
     prepared = prepare(dataset, settings)
     space = SearchSpace.from_json(settings.space)
     refuse_giants(prepared, space)
+    refuse_equal_costs(prepared, space, settings)
     per_round = -(-trials // settings.rounds)
     told = warm_start.read(warm_storage, settings, per_round)
     start = warm_start.start(settings, told)

@@ -16,8 +16,9 @@ DEFAULT_HIDDEN = (64, 64)
 DEFAULT_EPOCHS = 50
 DEFAULT_SCHEDULE = "cosine"
 DEFAULT_WARMUP = 0.05
-SAMPLERS = ("narrowing", "random", "tpe", "gp", "cmaes", "qmc")
+SAMPLERS = ("narrowing", "random", "tpe", "gp", "cmaes", "qmc", "nsga2")
 PRUNERS = ("rungs", "none", "median", "percentile", "asha", "hyperband")
+OBJECTIVES = ("score", "size", "latency")
 SCHEDULES = ("constant", "step", "exponential", "cosine", "one_cycle")
 DEFAULT_PRUNER = "rungs"
 DEFAULT_ROUNDS = 5
@@ -36,10 +37,11 @@ _OLDER: Mapping[str, Any] = {
     "asynchronous": False,
     "points": [],
     "warm_start": None,
+    "objectives": ["score"],
 }
 """What a study was made with that does not say."""
 
-_TUPLES = ("numeric", "hidden", "points")
+_TUPLES = ("numeric", "hidden", "points", "objectives")
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class Settings:
     are split, and studies of older versions have neither. ``batch_size`` None is `batch_size_for`
     the number of training rows; ``patience`` None trains every network for all ``epochs``. ``cv``
     is the number of folds that score a trial, None where the validation rows do. ``pruner`` drops
-    trials before their end.
+    trials before their end. ``objectives`` are some of `OBJECTIVES`, in their order, always the
+    score.
 
     A round that is ``asynchronous`` does not wait for those before it. ``points`` are tried first,
     a parameter that one lacks is drawn; ``warm_start`` names a study that narrows the first round.
@@ -81,6 +84,7 @@ class Settings:
     asynchronous: bool = False
     points: tuple[Mapping[str, Any], ...] = ()
     warm_start: str | None = None
+    objectives: tuple[str, ...] = ("score",)
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Settings:

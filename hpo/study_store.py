@@ -86,7 +86,7 @@ class StudyStore:
         return self.rounds.read(lambda connection: history.trials(connection, self.study_id))
 
     def ranked(self) -> list[records.TrialRecord]:
-        """The complete trials, best first; of equal ones the one with the lower number."""
+        """The complete trials, best first; of equal ones the cheaper, then the lower number."""
         return rank(self.trials())
 
     def states(self) -> dict[str, int]:
@@ -104,6 +104,10 @@ class StudyStore:
     def courses(self) -> list[Course]:
         """How the finished trials of ours went, by their intermediate values."""
         return self.rounds.read(self.known.courses)
+
+    def objectives(self) -> dict[int, tuple[float, ...]]:
+        """Number -> every objective of a complete trial of ours as a loss, the score's first."""
+        return {each.number: (-(each.value or 0.0), *each.costs) for each in self.ranked()}
 
     def points(self) -> list[Point]:
         """The parameters of every trial, in whatever state."""
@@ -316,11 +320,13 @@ def _result(outcome: Outcome) -> records.Result:
         # Optuna gives a pruned trial the value that it had last.
         value=last if outcome.pruned else outcome.value,
         pruned=outcome.pruned,
-        intermediate=intermediate,
+        # Of a study with several objectives Optuna keeps none.
+        intermediate={} if outcome.costs else intermediate,
         attributes={name: value for name, value in attributes.items() if value is not None},
         curve_names=tuple(curves),
         curves=_float32(curves),
         prediction=outcome.prediction,
+        costs=outcome.costs,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from hpo.experiment import Experiment
 from hpo.known_trials import FINISHED
+from hpo.pareto import pareto_front
 from hpo.ranking import OURS, rank
 from storage.records import Look, SelectionRecord, TrialRecord
 from storage.urls import masked
@@ -86,12 +87,28 @@ def summarise(
             "params": winner.params,
             "edges": _edges(experiment, winner),
         },
+        "pareto": _pareto(experiment, trials),
         "selection": selection and _selection(selection),
         "test": {"score": look and look.score, "evaluations": len(experiment.looks())},
         "stopped": stopped,
         "seconds": round(time.perf_counter() - started, 3),
     }
     return Summary(document, rank(trials)[:BEST], look, selection)
+
+
+def _pareto(experiment: Experiment, trials: list[TrialRecord]) -> list[dict[str, Any]] | None:
+    """The trials that none beats in every objective, best score first; None if there is but one."""
+    names = experiment.settings.objectives
+    if len(names) == 1:
+        return None
+    return [
+        {
+            "trial": trial.number,
+            "values": dict(zip(names, (trial.value, *trial.costs), strict=True)),
+            "params": trial.params,
+        }
+        for trial in pareto_front(trials)
+    ]
 
 
 def _selection(selection: SelectionRecord) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def trials(
     params = _params(connection, chosen)
     named = chosen if attributes is None else sa.and_(chosen, _ATTRIBUTES.c.key.in_(attributes))
     known = _attributes(connection, named)
-    values = _values(connection, chosen)
+    values, costs = _values(connection, chosen)
     courses = _intermediate(connection, chosen) if intermediate else {}
     return [
         TrialRecord(
@@ -112,6 +112,7 @@ def trials(
             attributes=known.get(number, {}),
             trial_id=trial_id,
             intermediate=courses.get(number, {}),
+            costs=costs.get(number, ()),
         )
         for number, state, trial_id in stages(connection, study_id, since)
     ]
@@ -205,15 +206,26 @@ def _params(
     return params
 
 
-def _values(connection: Connection, chosen: sa.ColumnElement[bool]) -> dict[int, float]:
+def _values(
+    connection: Connection, chosen: sa.ColumnElement[bool]
+) -> tuple[dict[int, float], dict[int, tuple[float, ...]]]:
+    """Number -> first value, and number -> the others, of those that have several."""
     query = (
-        sa.select(_TRIALS.c.number, _VALUES.c.value, _VALUES.c.value_type)
+        sa.select(_TRIALS.c.number, _VALUES.c.objective, _VALUES.c.value, _VALUES.c.value_type)
         .join_from(_TRIALS, _VALUES, _TRIALS.c.trial_id == _VALUES.c.trial_id)
         .where(chosen, _TRIALS.c.state == TrialState.COMPLETE)
     )
     decode = models.TrialValueModel.stored_repr_to_value
     rows = connection.execute(query).all()
-    return {number: decode(value, kind) for number, value, kind in rows}
+    first = {number: decode(value, kind) for number, at, value, kind in rows if at == 0}
+    others: dict[int, dict[int, float]] = {}
+    if len(first) < len(rows):
+        for number, at, value, kind in rows:
+            if at:
+                others.setdefault(number, {})[at] = decode(value, kind)
+    return first, {
+        number: tuple(each[at] for at in sorted(each)) for number, each in others.items()
+    }
 
 
 def _attributes(

@@ -22,10 +22,11 @@ def trials(
 ) -> list[TrialRecord]:
     """The trials in the order of their numbers, with these of their attributes.
 
-    The value is the first one, if there are several.
+    The value is the first one and the costs are the others, if there are several.
     """
     of_study = TRIALS.c.study_id == study_id
     values = _values(connection, of_study)
+    costs = _costs(connection, of_study)
     params = _params(connection, of_study)
     known = _attributes(connection, of_study, attributes) if attributes else {}
     query = sa.select(TRIALS.c.trial_id, TRIALS.c.number, TRIALS.c.state).where(of_study)
@@ -37,6 +38,7 @@ def trials(
             params.get(trial_id, {}),
             known.get(trial_id, {}),
             trial_id,
+            costs=costs.get(trial_id, ()) if str(state) == "COMPLETE" else (),
         )
         for trial_id, number, state in connection.execute(query.order_by(TRIALS.c.number))
     ]
@@ -73,6 +75,20 @@ def _values(connection: Connection, chosen: sa.ColumnElement[bool]) -> dict[int,
         trial_id: _INFINITIES.get(str(kind), value)
         for trial_id, value, kind in connection.execute(query)
     }
+
+
+def _costs(connection: Connection, chosen: sa.ColumnElement[bool]) -> dict[int, tuple[float, ...]]:
+    """The values after the first, in their order."""
+    query = (
+        sa.select(VALUES.c.trial_id, VALUES.c.value, VALUES.c.value_type)
+        .join_from(TRIALS, VALUES, TRIALS.c.trial_id == VALUES.c.trial_id)
+        .where(chosen, VALUES.c.objective > 0)
+        .order_by(VALUES.c.trial_id, VALUES.c.objective)
+    )
+    found: dict[int, tuple[float, ...]] = {}
+    for trial_id, value, kind in connection.execute(query):
+        found[trial_id] = (*found.get(trial_id, ()), _INFINITIES.get(str(kind), value))
+    return found
 
 
 def _params(connection: Connection, chosen: sa.ColumnElement[bool]) -> dict[int, dict[str, Any]]:

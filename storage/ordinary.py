@@ -119,7 +119,7 @@ def trials(
         TrialRecord(
             number=trial.number,
             state=trial.state.name,
-            value=trial.value if trial.state == TrialState.COMPLETE else None,
+            value=_values(trial)[0] if _values(trial) else None,
             params=dict(trial.params),
             attributes={
                 key: value
@@ -128,6 +128,7 @@ def trials(
             },
             trial_id=_id(trial),
             intermediate=dict(sorted(trial.intermediate_values.items())) if intermediate else {},
+            costs=tuple(_values(trial)[1:]),
         )
         for trial in _trials(inside, study_id, since)
     ]
@@ -186,11 +187,13 @@ def create_study(
     name: str,
     metric: str,
     attributes: Mapping[str, Json],
+    costs: Sequence[str] = (),
 ) -> int:
-    study_id: int = inside.create_new_study([StudyDirection.MAXIMIZE], name)
+    directions = [StudyDirection.MAXIMIZE, *(StudyDirection.MINIMIZE for _ in costs)]
+    study_id: int = inside.create_new_study(directions, name)
     for key, value in attributes.items():
         inside.set_study_user_attr(study_id, key, value)
-    inside.set_study_system_attr(study_id, "study:metric_names", [metric])
+    inside.set_study_system_attr(study_id, "study:metric_names", [metric, *costs])
     return study_id
 
 
@@ -260,8 +263,9 @@ def finish(
             inside.set_trial_intermediate_value(trial_id, step, value)
         for key, attribute in result.attributes.items():
             inside.set_trial_user_attr(trial_id, key, attribute)
-        values = None if result.value is None else [result.value]
-        inside.set_trial_state_values(trial_id, TrialState[result.state], values)
+        inside.set_trial_state_values(
+            trial_id, TrialState[result.state], list(result.values) or None
+        )
 
 
 def _trials(
@@ -273,6 +277,11 @@ def _trials(
     except KeyError:
         return []
     return sorted((each for each in found if _id(each) >= since), key=lambda each: each.number)
+
+
+def _values(trial: FrozenTrial) -> list[float]:
+    """Those of a trial that is complete."""
+    return trial.values if trial.state == TrialState.COMPLETE else []
 
 
 def _trial(inside: RDBStorage, trial_id: int) -> FrozenTrial | None:

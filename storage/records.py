@@ -71,9 +71,10 @@ class Result:
     """What a trained slot leaves behind.
 
     ``value`` is finite, or None for a trial that failed, and ``attributes`` then say why. A trial
-    that was ``pruned`` has its last intermediate value, as Optuna has it, or none.
-    ``intermediate`` maps a step to a value. ``curves`` (names, epochs) and ``prediction`` (rows,
-    outputs) are float32; a trial that did not complete has no prediction.
+    that was ``pruned`` has its last intermediate value, as Optuna has it, or none. ``costs`` are
+    the further values, of a study that minimises some. ``intermediate`` maps a step to a value.
+    ``curves`` (names, epochs) and ``prediction`` (rows, outputs) are float32; a trial that did not
+    complete has no prediction.
     """
 
     number: int
@@ -84,6 +85,7 @@ class Result:
     curves: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
     prediction: NDArray[np.float32] | None = None
     pruned: bool = False
+    costs: tuple[float, ...] = ()
 
     @property
     def state(self) -> str:
@@ -94,14 +96,21 @@ class Result:
 
     def __post_init__(self) -> None:
         # SQLite keeps a NaN as NULL, and Optuna can then read no trial of the study any more.
-        if self.value is not None and not math.isfinite(self.value):
-            raise ValueError(f"trial {self.number} has the value {self.value}: it must be finite")
+        for value in self.values:
+            if not math.isfinite(value):
+                raise ValueError(f"trial {self.number} has the value {value}: it must be finite")
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """What the study keeps of it, one for each objective; none if it failed."""
+        return () if self.value is None else (self.value, *self.costs)
 
 
 @dataclass(frozen=True)
 class TrialRecord:
     """A trial as the study has it; ``state`` is Optuna's name, as in ``COMPLETE``.
 
+    ``value`` is the first one and ``costs`` are the others, of a study with several.
     ``trial_id`` is Optuna's, by which trials are found quickly; another copy has other ones.
     ``intermediate`` maps a step to a value, and is empty where it was not asked for.
     """
@@ -113,6 +122,7 @@ class TrialRecord:
     attributes: dict[str, Json] = field(default_factory=dict)
     trial_id: int = field(default=0, compare=False)
     intermediate: dict[int, float] = field(default_factory=dict)
+    costs: tuple[float, ...] = ()
 
 
 class Stage(NamedTuple):

@@ -45,20 +45,30 @@ METRIC_NAMES = "study:metric_names"
 
 @by_revision
 def create_study(
-    connection: Connection, name: str, metric: str, attributes: Mapping[str, Json]
+    connection: Connection,
+    name: str,
+    metric: str,
+    attributes: Mapping[str, Json],
+    costs: Sequence[str] = (),
 ) -> int:
-    """Enter a study that maximises one value, whole; returns its number in Optuna's tables."""
+    """Enter a study, whole; returns its number in Optuna's tables.
+
+    It maximises the ``metric``, its first value, and minimises the ``costs``, its others.
+    """
     inserted = connection.execute(_STUDIES.insert(), {"study_name": name}).inserted_primary_key
     assert inserted is not None
     study_id = int(inserted[0])
-    direction = {"study_id": study_id, "objective": 0, "direction": StudyDirection.MAXIMIZE}
-    connection.execute(_DIRECTIONS.insert(), direction)
+    ways = [StudyDirection.MAXIMIZE, *(StudyDirection.MINIMIZE for _ in costs)]
+    directions = [
+        {"study_id": study_id, "objective": at, "direction": way} for at, way in enumerate(ways)
+    ]
+    connection.execute(_DIRECTIONS.insert(), directions)
     rows = [
         {"study_id": study_id, "key": key, "value_json": json.dumps(value)}
         for key, value in attributes.items()
     ]
     connection.execute(_STUDY_USER.insert(), rows)
-    names = {"study_id": study_id, "key": METRIC_NAMES, "value_json": json.dumps([metric])}
+    names = {"study_id": study_id, "key": METRIC_NAMES, "value_json": json.dumps([metric, *costs])}
     connection.execute(_STUDY_SYSTEM.insert(), names)
     return study_id
 
@@ -165,7 +175,11 @@ def finish(connection: Connection, ids: Mapping[int, int], results: Sequence[Res
         connection,
         _VALUES,
         ("trial_id", "objective", "value", "value_type"),
-        ((ids[each.number], 0, each.value, _FINITE) for each in results if each.value is not None),
+        (
+            (ids[each.number], objective, value, _FINITE)
+            for each in results
+            for objective, value in enumerate(each.values)
+        ),
     )
     bulk.insert(
         connection,

@@ -131,8 +131,13 @@ def _parameter(value: Value) -> str:
     return "-" if value is None else plain(parameter(value))
 
 
+def _cost(entry: Entry, place: int) -> float | None:
+    return entry.costs[place] if place < len(entry.costs) else None
+
+
 def _columns(board: Leaderboard, entries: Sequence[Entry], *, full: bool) -> list[Column]:
     """The columns of a table; a ``full`` one names and holds all, whether there is room or not."""
+    from hpo.cli.front import cost
     from hpo.cli.tables import Column
     from hpo.cli.words import metric_word, parameter_word, scored_word
 
@@ -155,8 +160,16 @@ def _columns(board: Leaderboard, entries: Sequence[Entry], *, full: bool) -> lis
         ),
         column("train", [each.train for each in entries], scores, 3),
         column("gap", [each.gap for each in entries], scores, 4),
+        *(
+            column(title, [_cost(each, place) for each in entries], show, 8)
+            for place, name in enumerate(board.costs)
+            for title, show in [cost(name)]
+        ),
         column("seconds", [each.seconds for each in entries], _seconds, 2),
     ]
+    if board.costs:
+        fronts = ["yes" if each.on_front else None for each in entries]
+        columns.insert(2, Column("pareto", fronts, right=False, weight=7))
     if full:
         columns.append(column("weights", [board.weights] * len(entries), _whole, 0))
     columns += [

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from hpo.cli.front import front_lines
 from hpo.cli.words import (
     duration,
     hidden,
@@ -55,7 +56,9 @@ def result(summary: Summary, arguments: Sequence[str]) -> str:
     console.print(f"{_head(document)}\n")
     console.print(_narrowing(summary), soft_wrap=False)
     console.print()
-    for line in (*best_lines(summary), "", *_winner(summary), *_totals(summary), ""):
+    front = front_lines(document)
+    between = [*front, ""] if front else []
+    for line in (*best_lines(summary), "", *between, *_winner(summary), *_totals(summary), ""):
         console.print(line)
     for line in _next_commands(summary, arguments):
         console.print(line)

@@ -113,7 +113,9 @@ class _Progress:
         for outcome in event.outcomes:
             self.failed += outcome.failed
             self.pruned += outcome.pruned
-            if outcome.value is not None and self._beats(outcome.value, outcome.number):
+            if outcome.value is not None and self._beats(
+                outcome.value, outcome.costs, outcome.number
+            ):
                 self.best = outcome
 
     def _look_now_and_then(self) -> None:
@@ -134,10 +136,10 @@ class _Progress:
             self.best = ranked[0]
             self.params[ranked[0].number] = ranked[0].params
 
-    def _beats(self, value: float, number: int) -> bool:
+    def _beats(self, value: float, costs: tuple[float, ...], number: int) -> bool:
         if self.best is None or self.best.value is None:
             return True
-        return (-value, number) < (-self.best.value, self.best.number)
+        return (-value, costs, number) < (-self.best.value, self.best.costs, self.best.number)
 
     def line(self) -> str:
         """The state in one line."""

@@ -13,6 +13,7 @@ import click
 from hpo import settings as defaults
 from hpo.cli.crew_options import crew, crew_options, is_alone
 from hpo.cli.data_options import data_options, load_data, sizes
+from hpo.cli.objectives import objectives_option
 from hpo.cli.printing import emit
 from hpo.errors import UsageError
 
@@ -72,12 +73,12 @@ def _sizes(_context: click.Context, _option: click.Parameter, text: str) -> tupl
     show_default=True,
     help="Who proposes the points of a round; the others are Optuna's.",
 )
+@objectives_option
 @click.option(
     "--pruner",
     type=click.Choice(defaults.PRUNERS),
-    default=defaults.DEFAULT_PRUNER,
-    show_default=True,
-    help="Who drops hopeless trials early; all but rungs and none are Optuna's, with --workers 1.",
+    help="Who drops hopeless trials early; all but rungs and none are Optuna's, with --workers 1. "
+    "Default: rungs, or none with several objectives.",
 )
 @click.option(
     "--async",
@@ -238,9 +239,9 @@ def search(
     from hpo.summary import summarise
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would tell of each study it makes
-    check_pruner(options["pruner"], alone=is_alone(workers, backend))
     dataset = load_data(data, options)
     settings = _settings(dataset, options)
+    check_pruner(settings.pruner, alone=is_alone(workers, backend))
     if warm_start_storage is not None and settings.warm_start is None:
         raise UsageError("--warm-start-storage says where a study is: name it with --warm-start")
     study = _study_name(options["study"] or dataset.name)
@@ -336,7 +337,6 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
         "seed",
         "rounds",
         "sampler",
-        "pruner",
         "group",
         "time",
         "hidden",
@@ -346,6 +346,7 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
         "cv",
         "asynchronous",
         "warm_start",
+        "objectives",
     )
     return defaults.Settings(
         target=options["target"],
@@ -355,6 +356,7 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
         metric=metric,
         space=space.to_json(),
         points=points,
+        pruner=_pruner(options),
         batch_size=options["batch_size"],
         patience=options["patience"] or None,
         # One cycle rises by itself, and a constant rate is constant.
@@ -364,13 +366,30 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
     )
 
 
+def _pruner(options: Mapping[str, Any]) -> str:
+    """The pruner that was asked for, or else the usual one."""
+    name: str | None = options["pruner"]
+    if len(options["objectives"]) == 1:
+        return name or defaults.DEFAULT_PRUNER
+    if name not in {None, "none"}:
+        raise UsageError(
+            f"--pruner {name} drops trials by their score, and another objective may speak for "
+            "them: leave it out, or search for one objective"
+        )
+    return "none"
+
+
 def _check_sampler(options: Mapping[str, Any]) -> None:
-    from hpo.search.proposals import NARROWING, missing
+    from hpo.search.proposals import NARROWING, check_objectives, missing
 
     name = options["sampler"]
     for option, given in (("async", "asynchronous"), ("warm-start", "warm_start")):
         if options[given] and name != NARROWING:
             raise UsageError(f"--{option} goes with --sampler {NARROWING}, not with {name}")
+    try:
+        check_objectives(name, len(options["objectives"]))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     absent = list(missing(name))
     if absent:
         raise UsageError(

@@ -114,7 +114,8 @@ class Outcome:
     -> (epochs,). ``prediction`` (rows, outputs) float32 for these rows, as the network gives it:
     probabilities, or standardised values, which float32 holds whatever the user's units are.
     ``params`` (n_params,) float32, of a network of this ``architecture``; (folds, n_params) where
-    there is one for each fold. Epochs count from 1.
+    there is one for each fold. Epochs count from 1. ``costs`` are the objectives besides the score,
+    if any.
     """
 
     number: int
@@ -128,6 +129,7 @@ class Outcome:
     prediction: NDArray[np.float32] | None = None
     params: NDArray[np.float32] | None = None
     architecture: Architecture | None = None
+    costs: tuple[float, ...] = ()
     pruned: bool = False
 
     @property

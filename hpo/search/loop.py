@@ -32,6 +32,9 @@ class RoundStore(Protocol):
     def courses(self) -> list[Course]:
         """How every finished trial went."""
 
+    def objectives(self) -> dict[int, tuple[float, ...]]:
+        """Number -> every objective of a complete trial as a loss, the score's first."""
+
     def points(self) -> list[Point]:
         """The parameters of every trial, in whatever state."""
 
@@ -93,21 +96,22 @@ def search(
     pruner: Pruner | None = None,
     start: Start = NOTHING,
     asynchronous: bool = False,
+    n_objectives: int = 1,
 ) -> Iterator[Event]:
     """Train until ``total`` trials have finished; yields after each step that the store holds.
 
     It may be broken off anywhere: called again, it goes on to the same trials. ``is_over`` ends it
     before the next step. It also ends when every point of a space was tried that has only so many.
-    ``optimizer`` is the one that trains where none is tuned; ``sampler`` proposes the points, and
-    ``start`` is what it knows beforehand. ``pruner``, if there is one, drops trials before their
-    end.
+    ``optimizer`` is the one that trains where none is tuned; ``sampler`` proposes the points, by
+    the score and whatever ``n_objectives`` there are, and ``start`` is what it knows beforehand.
+    ``pruner``, if there is one, drops trials before their end.
 
     A round begins when all earlier ones are finished, and so the trials do not depend on who trains
     what. If it is ``asynchronous``, a search that finds nothing to train begins the next round at
     once, from what has finished by then.
     """
     pruner = pruner or NoPruner()
-    proposals = proposer(sampler, store, space, settings, optimizer, start)
+    proposals = proposer(sampler, store, space, settings, optimizer, start, n_objectives)
     while not is_over():
         slots = store.claim(below=total)
         if slots:

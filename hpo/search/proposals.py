@@ -16,10 +16,12 @@ from optuna.samplers import (
     BaseSampler,
     CmaEsSampler,
     GPSampler,
+    NSGAIISampler,
     QMCSampler,
     RandomSampler,
     TPESampler,
 )
+from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from hpo.search import streams
@@ -40,6 +42,10 @@ from hpo.search.start import NOTHING, Start
 from hpo.search.tunable import STRUCTURAL
 
 NARROWING = "narrowing"
+NSGA2 = "nsga2"
+
+ONE_OBJECTIVE = frozenset({NARROWING, "cmaes"})
+"""Those that work towards one objective alone."""
 
 
 class History(Protocol):
@@ -50,6 +56,9 @@ class History(Protocol):
 
     def courses(self) -> list[Course]:
         """How every finished trial went."""
+
+    def objectives(self) -> dict[int, tuple[float, ...]]:
+        """Number -> every objective of a complete trial as a loss, the score's first."""
 
     def points(self) -> list[Point]:
         """The parameters of every trial, in whatever state, in the order of their numbers."""
@@ -75,11 +84,26 @@ def proposer(
     settings: NarrowingSettings,
     optimizer: str,
     start: Start = NOTHING,
+    n_objectives: int = 1,
 ) -> Proposer:
-    """The proposer of this name; ``optimizer`` is the one that trains where none is tuned."""
+    """The proposer of this name; ``optimizer`` is the one that trains where none is tuned.
+
+    Raises ``ValueError`` if it cannot work towards so many objectives.
+    """
+    check_objectives(name, n_objectives)
     if name == NARROWING:
         return _Narrowing(history, space, settings, optimizer, start)
-    return _Asked(name, history, space, settings, optimizer, start)
+    return _Asked(name, history, space, settings, optimizer, start, n_objectives)
+
+
+def check_objectives(name: str, n_objectives: int) -> None:
+    """Raise ``ValueError`` if this sampler works towards fewer objectives. One line."""
+    if n_objectives > 1 and name in ONE_OBJECTIVE:
+        others = ", ".join(each for each in SAMPLERS if each not in {*ONE_OBJECTIVE, "tpe"})
+        raise ValueError(
+            f"sampler {name} works towards one objective, and there are {n_objectives}: choose "
+            f"--sampler tpe, or {others}"
+        )
 
 
 @dataclass(frozen=True)
@@ -124,6 +148,7 @@ class _Asked:
     settings: NarrowingSettings
     optimizer: str
     start: Start = NOTHING
+    n_objectives: int = 1
     _study: optuna.Study | None = None
     _rounds: list[list[tuple[optuna.Trial, Point]]] = field(default_factory=list)
     _told: int = 0
@@ -146,7 +171,9 @@ class _Asked:
         """A round of points; groups of slots share what a stack shares, as when it narrows."""
         if self._study is None:
             seed = np.random.SeedSequence((self.settings.seed, streams.SAMPLER)).generate_state(1)
-            self._study = optuna.create_study(sampler=SAMPLERS[self.name](int(seed[0])))
+            sampler = SAMPLERS[self.name](int(seed[0]), self.settings.trials_per_round)
+            directions = [StudyDirection.MINIMIZE] * self.n_objectives
+            self._study = optuna.create_study(sampler=sampler, directions=directions)
         asked: list[tuple[optuna.Trial, Point]] = []
         for slot in range(self.settings.trials_per_round):
             fixed: Point = {}
@@ -175,7 +202,7 @@ class _Asked:
         assert self._study is not None or not self._rounds
         if self._told == len(self._rounds):
             return
-        values = {trial.number: trial.value for trial in self.history.losses() if not trial.pruned}
+        values = self._values()
         pruned = {each.number: each.scores for each in self.history.courses() if each.pruned}
         recorded = self.history.points()
         size = self.settings.trials_per_round
@@ -187,54 +214,67 @@ class _Asked:
                     self._tell_one(trial, point, recorded[number], final)
         self._told = len(self._rounds)
 
+    def _values(self) -> Mapping[int, tuple[float, ...]]:
+        """Number -> every objective of a complete trial."""
+        if self.n_objectives > 1:
+            return self.history.objectives()
+        return {each.number: (each.value,) for each in self.history.losses() if not each.pruned}
+
     def _tell_one(self, trial: optuna.Trial, point: Point, recorded: Point, final: _Final) -> None:
         assert self._study is not None
+        if self.name == NSGA2 and final.state != TrialState.COMPLETE:
+            # The worst of its generation, which has as many as a round whatever becomes of them.
+            self._study.tell(trial, [math.inf] * self.n_objectives)
+            return
         if point != recorded:  # another version of Optuna asked for it
             self._study.tell(trial, state=TrialState.FAIL)
             if final.state != TrialState.FAIL:
                 self._study.add_trial(final.frozen(recorded, self.space.distributions))
             return
-        for step, loss in final.losses.items():
+        for step, loss in final.course.items():
             trial.report(loss, step)
-        self._study.tell(trial, final.value, state=final.state)
+        self._study.tell(trial, final.values, state=final.state)
 
 
 @dataclass(frozen=True)
 class _Final:
     """What became of a trial, as its sampler is told.
 
-    ``loss`` of a complete one, greater ``scores`` by step of one that was pruned.
+    ``losses`` (objectives,) of a complete one, greater ``scores`` by step of one that was pruned.
     """
 
-    loss: float | None
+    losses: tuple[float, ...] | None
     scores: Mapping[int, float] | None
 
     @property
     def state(self) -> TrialState:
         if self.scores is not None:
             return TrialState.PRUNED
-        return TrialState.FAIL if self.value is None else TrialState.COMPLETE
+        return TrialState.FAIL if self.values is None else TrialState.COMPLETE
 
     @property
-    def value(self) -> float | None:
-        """The loss, if it is finite."""
-        return self.loss if self.loss is not None and math.isfinite(self.loss) else None
+    def values(self) -> tuple[float, ...] | None:
+        """The losses, if they are finite."""
+        finite = self.losses is not None and all(map(math.isfinite, self.losses))
+        return self.losses if finite else None
 
     @property
-    def losses(self) -> dict[int, float]:
+    def course(self) -> dict[int, float]:
+        """Step -> loss."""
         return {step: -score for step, score in (self.scores or {}).items()}
 
     def frozen(
         self, point: Point, distributions: Mapping[str, BaseDistribution]
     ) -> optuna.trial.FrozenTrial:
         """A trial of its own at this point."""
+        # Optuna itself gives a pruned trial the value that it had last.
+        last = tuple(self.course.values())[-1:]
         return create_trial(
             state=self.state,
             params=point,
             distributions={name: distributions[name] for name in point},
-            # Optuna itself gives a pruned trial the value that it had last.
-            value=self.value if self.scores is None else next(reversed(self.losses.values()), None),
-            intermediate_values=self.losses,
+            values=self.values if self.scores is None else last or None,
+            intermediate_values=self.course,
         )
 
 
@@ -248,19 +288,21 @@ def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> 
     return trial.suggest_int(name, low, high, step=step, log=log)
 
 
-def _tpe(seed: int) -> BaseSampler:
+def _tpe(seed: int, _size: int) -> BaseSampler:
     # With a constant liar the points of a round keep away from each other.
     return TPESampler(seed=seed, constant_liar=True)
 
 
 SAMPLERS: Mapping[str, Any] = {
-    "random": lambda seed: RandomSampler(seed=seed),
+    "random": lambda seed, _size: RandomSampler(seed=seed),
     "tpe": _tpe,
-    "gp": lambda seed: GPSampler(seed=seed),
-    "cmaes": lambda seed: CmaEsSampler(seed=seed),
-    "qmc": lambda seed: QMCSampler(seed=seed),
+    "gp": lambda seed, _size: GPSampler(seed=seed),
+    "cmaes": lambda seed, _size: CmaEsSampler(seed=seed),
+    "qmc": lambda seed, _size: QMCSampler(seed=seed),
+    # A population is a round, and a pair at the least.
+    NSGA2: lambda seed, size: NSGAIISampler(population_size=max(2, size), seed=seed),
 }
-"""Optuna's samplers by the name that ``--sampler`` takes, each made from a seed."""
+"""Optuna's samplers by the name that ``--sampler`` takes, made from a seed and a round's size."""
 
 _NEEDED = {"gp": ("torch",), "cmaes": ("cmaes",)}
 

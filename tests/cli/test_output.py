@@ -32,6 +32,7 @@ def document(**changes: Any) -> dict[str, Any]:
             "trial": 2, "validation": 0.75, "train": 0.5, "expected": 0.7, "expected_se": 0.1,
             "params": {"learning_rate": 1e-3}, "edges": {},
         },
+        "pareto": None,
         "selection": None,
         "test": {"score": 0.625, "evaluations": 3},
         "stopped": None,
@@ -100,6 +101,21 @@ def test_a_winner_that_was_refitted() -> None:
     alone = shown(selection=chosen | {"repeats": 0, "candidates": [], "networks": 1})
     assert f"the model is a network {model}" in alone
     assert not any(line.startswith("trained again") for line in alone)
+
+
+def test_a_front_stands_before_the_winner() -> None:
+    front = [{"trial": 2, "values": {"score": 0.75, "size": 1234.0}, "params": {"hidden": "8"}}]
+    lines = shown(pareto=front)
+    start = lines.index("Pareto front in acc and size: 1 of 5 trials")
+    assert lines[start - 1 : start + 6] == [
+        "",
+        "Pareto front in acc and size: 1 of 5 trials",
+        "trial  val acc   size  as good  parameters",
+        "   *2    0.750  1,234        0  hidden: 8",
+        "* the winner",
+        "",
+        "winner: trial 2, val acc 0.750, train acc 0.500",
+    ]
 
 
 def test_every_line() -> None:

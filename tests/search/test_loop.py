@@ -73,6 +73,14 @@ class MemoryStore:
             for number, outcome in self.study.outcomes.items()
         ]
 
+    def objectives(self) -> dict[int, tuple[float, ...]]:
+        self.meanwhile()
+        return {
+            number: (-outcome.value, *outcome.costs)
+            for number, outcome in self.study.outcomes.items()
+            if outcome.value is not None
+        }
+
     def points(self) -> list[Point]:
         self.meanwhile()
         return [dict(slot.params) for slot in self.study.slots.values()]

@@ -104,6 +104,12 @@ class Database:
         return replace(self, url=url)
 
     @property
+    def optunas(self) -> str:
+        """The URL as Optuna wants it, with the name of a driver."""
+        drivers = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
+        return self.at(drivername=drivers.get(self.kind, self.kind)).url
+
+    @property
     def port(self) -> int:
         """Where the server listens."""
         return make_url(self.url).port or {"postgresql": 5432, "mysql": 3306}[self.kind]

@@ -51,8 +51,7 @@ def rounds(database: Database) -> Iterator[RoundStorage]:
 
 def stock(database: Database) -> AbstractContextManager[RDBStorage]:
     """The database as Optuna alone opens it."""
-    driver = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
-    return stock_optuna_at(database.at(drivername=driver[database.kind]).url)
+    return stock_optuna_at(database.optunas)
 
 
 # The servers of these tests

@@ -27,7 +27,7 @@ from optuna.storages._rdb import models
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from storage import catalogue, history, leases, revisions, slots
+from storage import catalogue, history, leases, optuna_trials, revisions, slots
 from storage.errors import StorageError, StudyGoneError
 from storage.records import Owner, Result, Slot, TrialRecord
 from storage.trials import RoundStorage
@@ -586,7 +586,7 @@ def test_later_trials_alone_and_with_one_attribute(rounds: RoundStorage, study_i
     with rounds.reading() as connection:
         since = everything[1].trial_id
         assert history.trials(connection, study_id, since) == everything[1:]
-        found = history.trials(connection, study_id, 0, "a")
+        found = history.trials(connection, study_id, 0, ("a",))
     assert [each.attributes for each in found] == [{"a": 1}, {}, {}]
     assert [replace(each, attributes={}) for each in found] == [
         replace(each, attributes={}) for each in everything
@@ -624,3 +624,44 @@ def test_a_study_is_entered_whole(rounds: RoundStorage, stock: Stock) -> None:
         assert study.user_attrs == {"a": [1], "b": "ü"}
         assert study.metric_names == ["r2"]
         assert study.trials == []
+
+
+def test_a_study_of_several_objectives(rounds: RoundStorage, stock: Stock) -> None:
+    """Its values are stored and read in their order, those of failed trials nowhere."""
+    results = [
+        Result(0, 0.5, {}, {}, costs=(30.0, 0.25)),
+        Result(1, None, {}, {"reason": "diverged"}, costs=(20.0, 0.125)),
+        Result(2, 0.75, {}, {}, costs=(10.0, 0.5)),
+    ]
+    with rounds.transaction() as connection:
+        study_id = slots.create_study(connection, "new", "r2", {"a": 1}, ("size", "latency"))
+    create(rounds, study_id, range(3))
+    assert [slot.number for slot in claim(rounds, study_id, 3)] == [0, 1, 2]
+    finish(rounds, study_id, *results)
+    with rounds.reading() as connection:
+        found = history.trials(connection, study_id)
+        assert [(each.value, each.costs) for each in found] == [
+            (0.5, (30.0, 0.25)),
+            (None, ()),
+            (0.75, (10.0, 0.5)),
+        ]
+        seen = optuna_trials.trials(connection, study_id)
+        assert [(each.value, each.costs) for each in seen] == [
+            (each.value, each.costs) for each in found
+        ]
+    with stock() as storage:
+        study = optuna.load_study(study_name="new", storage=storage)
+        maximise, minimise = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
+        assert study.directions == [maximise, minimise, minimise]
+        assert study.metric_names == ["r2", "size", "latency"]
+        assert [trial.values for trial in study.trials] == [
+            [0.5, 30.0, 0.25],
+            None,
+            [0.75, 10.0, 0.5],
+        ]
+        assert {trial.number for trial in study.best_trials} == {0, 2}
+
+
+def test_a_cost_is_finite() -> None:
+    with pytest.raises(ValueError, match="trial 3 has the value inf: it must be finite"):
+        Result(3, 0.5, {}, {}, costs=(math.inf,))
