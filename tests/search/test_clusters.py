@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from distributed import KilledWorker
 
 from hpo.errors import ClusterError, UsageError
 from hpo.search.clusters import crew, joining, versions
@@ -32,8 +33,6 @@ from tests.storage.looking import sql
 
 ENVIRONMENT = os.environ | {
     "PYTHONPATH": str(Path(__file__).parents[2]),
-    # One that dies of its trial is given up at once, or this takes four times as long.
-    "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
     "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
     "DASK_LOGGING__DISTRIBUTED": "error",
 }
@@ -52,12 +51,13 @@ class DaskServers:
     folder: Path
     address: str
     processes: list[subprocess.Popen[bytes]]
+    failures: int
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [sys.executable, "-m", "distributed.cli.dask_" + words[0], *words[1:]],
             cwd=self.folder,
-            env=ENVIRONMENT,
+            env=ENVIRONMENT | {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(self.failures)},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -72,9 +72,13 @@ class DaskServers:
 
 
 @contextmanager
-def dask_servers(folder: Path, workers: int = 2) -> Iterator[DaskServers]:
+def dask_servers(folder: Path, workers: int = 2, failures: int = 0) -> Iterator[DaskServers]:
+    """A cluster; ``failures`` is how many deaths of workers a task survives.
+
+    That is 3 by Dask's default, which takes four times as long.
+    """
     port = free_port()
-    servers = DaskServers(folder, f"tcp://127.0.0.1:{port}", [])
+    servers = DaskServers(folder, f"tcp://127.0.0.1:{port}", [], failures)
     try:
         servers.start("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
         deadline = time.monotonic() + 60
@@ -182,6 +186,30 @@ def test_what_all_chunks_need_is_sent_once(dask: Cluster, monkeypatch: pytest.Mo
     assert len(sent) == 1
     by_number(Workers(problem("iris", epochs=2), 2), slots(2))
     assert len(sent) == 2
+
+
+def test_data_that_died_with_their_workers_accuse_no_chunk(
+    dask: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, chunk = (KilledWorker(name, None, 1) for name in ("hpo-data-0", "batch_of_0"))
+    told = iter([chunk, data, data, chunk])
+
+    def dies(_self: Cluster, _n_jobs: int) -> Any:
+        raise next(told)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(dask), "parallel", dies)
+        found = list(spread(process_ids, (), [[0]], 1, lambda _item, _reason: -1))
+    assert (found, list(told)) == ([[-1]], [])
+
+
+def test_data_that_are_gone_are_sent_anew(dask: Cluster) -> None:
+    first = dask.share(())
+    assert dask.share(()) is first
+    for future in first:
+        future.cancel()
+    assert len(spread_out(process_ids, 1, 1)) == 1
+    assert dask.share(()) is not first
 
 
 def test_nothing_is_hired_when_the_cluster_was_left(servers: DaskServers) -> None:
@@ -341,7 +369,7 @@ def test_a_cluster_that_is_lost_ends_the_search_which_goes_on_later(
     folder = tmp_path / "run"
     folder.mkdir()
     endless = ("search", "iris", "--trials", 4, "--rounds", 1, "--epochs", 10**6, "--backend")
-    with dask_servers(tmp_path) as servers:
+    with dask_servers(tmp_path, failures=3) as servers:
         process = start(folder, *endless, "dask", "--address", servers.address)
         deadline = time.monotonic() + 60
         while not any(
