@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -262,6 +263,18 @@ def test_an_address_at_which_nobody_listens_is_one_line(tmp_path: Path, hpo: Hpo
     assert (ran.code, ran.out, ran.err.count("\n")) == (4, "", 1)
     assert f"no Dask scheduler answers at {address}: start one with dask scheduler" in ran.err
     assert not (tmp_path / "hpo.db").exists()
+
+
+def test_a_worker_that_comes_while_versions_are_asked_is_let_be() -> None:
+    from hpo.search.clusters import dask as module
+
+    answers = iter([{"a": "1"}, {"a": "2", "b": "2"}])
+    client = SimpleNamespace(run=lambda *_, **__: next(answers), run_on_scheduler=lambda *_: "3")
+    hpo, numpy = versions.PACKAGES
+    assert module._versions(client) == {
+        "worker a": {hpo: "1", numpy: "2"},
+        "scheduler": {hpo: "3", numpy: "3"},
+    }
 
 
 def test_an_address_that_is_none_is_one_line(hpo: Hpo) -> None:

@@ -224,7 +224,8 @@ def _versions(client: Client) -> dict[str, dict[str, str | None]]:
             named["scheduler"] = None
         for name, version in named.items():
             found.setdefault(name, {})[package] = version if isinstance(version, str) else None
-    return found
+    # One that came in between was not asked everything; nor are those that come later.
+    return {name: each for name, each in found.items() if len(each) == len(PACKAGES)}
 
 
 def _new_key() -> str:
