@@ -98,13 +98,15 @@ def _alone(
     lost: Callable[[Item, str], Result],
 ) -> list[Result]:
     """Work on one item in a process of its own, so that its death harms nothing else."""
-    try:
-        with _results(crew, 1, [crew.call(work, common, 0, [item])]) as results:
-            return next(results)[1]
-    except crew.died:
-        return [lost(item, "the worker process was killed while it trained")]
-    except MemoryError:
-        return [lost(item, "there was not enough memory to train it")]
+    while True:
+        try:
+            with _results(crew, 1, [crew.call(work, common, 0, [item])]) as results:
+                return next(results)[1]
+        except crew.died as error:
+            if crew.accuses(error):
+                return [lost(item, "the worker process was killed while it trained")]
+        except MemoryError:
+            return [lost(item, "there was not enough memory to train it")]
 
 
 @contextmanager

@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from distributed import KilledWorker
 
 from hpo.errors import ClusterError, UsageError
 from hpo.search.clusters import crew, joining, versions
@@ -32,8 +34,6 @@ from tests.storage.looking import sql
 
 ENVIRONMENT = os.environ | {
     "PYTHONPATH": str(Path(__file__).parents[2]),
-    # One that dies of its trial is given up at once, or this takes four times as long.
-    "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
     "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
     "DASK_LOGGING__DISTRIBUTED": "error",
 }
@@ -52,12 +52,13 @@ class DaskServers:
     folder: Path
     address: str
     processes: list[subprocess.Popen[bytes]]
+    failures: int
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [sys.executable, "-m", "distributed.cli.dask_" + words[0], *words[1:]],
             cwd=self.folder,
-            env=ENVIRONMENT,
+            env=ENVIRONMENT | {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": str(self.failures)},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -72,9 +73,13 @@ class DaskServers:
 
 
 @contextmanager
-def dask_servers(folder: Path, workers: int = 2) -> Iterator[DaskServers]:
+def dask_servers(folder: Path, workers: int = 2, failures: int = 0) -> Iterator[DaskServers]:
+    """A cluster; ``failures`` is how many deaths of workers a task survives.
+
+    That is 3 by Dask's default, which takes four times as long.
+    """
     port = free_port()
-    servers = DaskServers(folder, f"tcp://127.0.0.1:{port}", [])
+    servers = DaskServers(folder, f"tcp://127.0.0.1:{port}", [], failures)
     try:
         servers.start("scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
         deadline = time.monotonic() + 60
@@ -184,6 +189,30 @@ def test_what_all_chunks_need_is_sent_once(dask: Cluster, monkeypatch: pytest.Mo
     assert len(sent) == 2
 
 
+def test_data_that_died_with_their_workers_accuse_no_chunk(
+    dask: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, chunk = (KilledWorker(name, None, 1) for name in ("hpo-data-0", "batch_of_0"))
+    told = iter([chunk, data, data, chunk])
+
+    def dies(_self: Cluster, _n_jobs: int) -> Any:
+        raise next(told)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(dask), "parallel", dies)
+        found = list(spread(process_ids, (), [[0]], 1, lambda _item, _reason: -1))
+    assert (found, list(told)) == ([[-1]], [])
+
+
+def test_data_that_are_gone_are_sent_anew(dask: Cluster) -> None:
+    first = dask.share(())
+    assert dask.share(()) is first
+    for future in first:
+        future.cancel()
+    assert len(spread_out(process_ids, 1, 1)) == 1
+    assert dask.share(()) is not first
+
+
 def test_nothing_is_hired_when_the_cluster_was_left(servers: DaskServers) -> None:
     with joining.joined("dask", servers.address, 1) as cluster:
         assert current() is cluster
@@ -234,6 +263,18 @@ def test_an_address_at_which_nobody_listens_is_one_line(tmp_path: Path, hpo: Hpo
     assert (ran.code, ran.out, ran.err.count("\n")) == (4, "", 1)
     assert f"no Dask scheduler answers at {address}: start one with dask scheduler" in ran.err
     assert not (tmp_path / "hpo.db").exists()
+
+
+def test_a_worker_that_comes_while_versions_are_asked_is_let_be() -> None:
+    from hpo.search.clusters import dask as module
+
+    answers = iter([{"a": "1"}, {"a": "2", "b": "2"}])
+    client = SimpleNamespace(run=lambda *_, **__: next(answers), run_on_scheduler=lambda *_: "3")
+    hpo, numpy = versions.PACKAGES
+    assert module._versions(client) == {
+        "worker a": {hpo: "1", numpy: "2"},
+        "scheduler": {hpo: "3", numpy: "3"},
+    }
 
 
 def test_an_address_that_is_none_is_one_line(hpo: Hpo) -> None:
@@ -341,7 +382,7 @@ def test_a_cluster_that_is_lost_ends_the_search_which_goes_on_later(
     folder = tmp_path / "run"
     folder.mkdir()
     endless = ("search", "iris", "--trials", 4, "--rounds", 1, "--epochs", 10**6, "--backend")
-    with dask_servers(tmp_path) as servers:
+    with dask_servers(tmp_path, failures=3) as servers:
         process = start(folder, *endless, "dask", "--address", servers.address)
         deadline = time.monotonic() + 60
         while not any(

@@ -34,6 +34,10 @@ class Crew(ABC):
     died: tuple[type[BaseException], ...]
     gone: tuple[type[BaseException], ...] = ()
 
+    def accuses(self, _error: BaseException) -> bool:
+        """Whether an error of ``died`` tells of the chunk, and not of what it needs."""
+        return True
+
     @abstractmethod
     def parallel(self, n_jobs: int) -> Any:
         """A ``joblib.Parallel`` that works on at most so many chunks at a time.
@@ -69,10 +73,14 @@ class Cluster(Crew):
     def send(self, common: tuple[Any, ...]) -> Any:
         """Bring ``common`` to the workers; returns what stands for it there."""
 
+    def is_sent(self) -> bool:
+        """Whether what was sent is still there, or is made anew when it is needed."""
+        return True
+
     def share(self, common: tuple[Any, ...]) -> Any:
         """Likewise, but once for all chunks of a search, whose data may be large."""
         same = len(common) == len(self._common) and all(map(operator.is_, common, self._common))
-        if self._sent is None or not same:
+        if self._sent is None or not same or not self.is_sent():
             self._sent, self._common = self.send(common), common
         return self._sent
 

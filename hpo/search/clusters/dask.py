@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from typing import Any
+from uuid import uuid4
 
 import cloudpickle
 import dask
@@ -27,6 +28,9 @@ from hpo.search.clusters.versions import PACKAGES, check
 JOIN_SECONDS = 10.0
 """How long a scheduler is waited for, and then a first worker."""
 
+_DATA = "hpo-data-"
+"""How the names of tasks begin that are no chunks."""
+
 
 class DaskCluster(Cluster):
     """The workers of a scheduler; each thread of theirs trains one stack at a time.
@@ -41,6 +45,14 @@ class DaskCluster(Cluster):
     def __init__(self, client: Client, what: str, notes: tuple[str, ...]) -> None:
         super().__init__(what, sum(client.ncores().values()), notes)
         self.client = client
+
+    def accuses(self, error: BaseException) -> bool:
+        """Whether the task that died is a chunk, and not data on their way to one."""
+        return not str(getattr(error, "task", "")).startswith(_DATA)
+
+    def is_sent(self) -> bool:
+        """Whether no copy was given up because its workers died one after the other."""
+        return all(copy.status in {"pending", "finished"} for copy in self._sent)
 
     def n_alive(self) -> int:
         """How many workers the scheduler knows now."""
@@ -73,10 +85,12 @@ class DaskCluster(Cluster):
         """
         with warnings.catch_warnings():  # that it is large
             warnings.simplefilter("ignore", UserWarning)
-            first = self.client.submit(pickle.loads, cloudpickle.dumps(common), pure=False)
+            first = self.client.submit(pickle.loads, cloudpickle.dumps(common), key=_new_key())
         threads = self.client.ncores()
         copies = [
-            self.client.submit(_same, first, workers=[worker], allow_other_workers=True, pure=False)
+            self.client.submit(
+                _same, first, workers=[worker], allow_other_workers=True, key=_new_key()
+            )
             for worker in threads
         ]
         # The first stack is the longest; neighbours go to different workers.
@@ -210,7 +224,12 @@ def _versions(client: Client) -> dict[str, dict[str, str | None]]:
             named["scheduler"] = None
         for name, version in named.items():
             found.setdefault(name, {})[package] = version if isinstance(version, str) else None
-    return found
+    # One that came in between was not asked everything; nor are those that come later.
+    return {name: each for name, each in found.items() if len(each) == len(PACKAGES)}
+
+
+def _new_key() -> str:
+    return f"{_DATA}{uuid4().hex}"
 
 
 def _same(common: tuple[Any, ...]) -> tuple[Any, ...]:
