@@ -77,7 +77,7 @@ def _sizes(_context: click.Context, _option: click.Parameter, text: str) -> tupl
     type=click.Choice(defaults.PRUNERS),
     default=defaults.DEFAULT_PRUNER,
     show_default=True,
-    help="Who drops hopeless trials early; all but rungs and none are Optuna's, with --workers 1.",
+    help="Who drops hopeless trials early; the last four are Optuna's, with --workers 1.",
 )
 @click.option(
     "--async",
