@@ -114,14 +114,7 @@ def run(dataset: Dataset, seed: int) -> Run:
     """Search with this split, and score every choice on its test rows."""
     task = infer_task(dataset.target)
     settings = Settings(
-        None,
-        True,
-        (),
-        task,
-        default_metric(task),
-        SearchSpace().to_json(),
-        seed=seed,
-        pruner="none",
+        None, True, (), task, default_metric(task), SearchSpace().to_json(), seed=seed
     )
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/hpo.db"

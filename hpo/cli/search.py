@@ -77,8 +77,9 @@ def _sizes(_context: click.Context, _option: click.Parameter, text: str) -> tupl
 @click.option(
     "--pruner",
     type=click.Choice(defaults.PRUNERS),
-    help="Who drops hopeless trials early; all but rungs and none are Optuna's, with --workers 1. "
-    "Default: rungs, or none with several objectives.",
+    default=defaults.DEFAULT_PRUNER,
+    show_default=True,
+    help="Who drops hopeless trials early; the last four are Optuna's, with --workers 1.",
 )
 @click.option(
     "--async",
@@ -337,6 +338,7 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
         "seed",
         "rounds",
         "sampler",
+        "pruner",
         "group",
         "time",
         "hidden",
@@ -356,7 +358,6 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
         metric=metric,
         space=space.to_json(),
         points=points,
-        pruner=_pruner(options),
         batch_size=options["batch_size"],
         patience=options["patience"] or None,
         # One cycle rises by itself, and a constant rate is constant.
@@ -364,19 +365,6 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
         **sizes(options),
         **{name: options[name] for name in given},
     )
-
-
-def _pruner(options: Mapping[str, Any]) -> str:
-    """The pruner that was asked for, or else the usual one."""
-    name: str | None = options["pruner"]
-    if len(options["objectives"]) == 1:
-        return name or defaults.DEFAULT_PRUNER
-    if name not in {None, "none"}:
-        raise UsageError(
-            f"--pruner {name} drops trials by their score, and another objective may speak for "
-            "them: leave it out, or search for one objective"
-        )
-    return "none"
 
 
 def _check_sampler(options: Mapping[str, Any]) -> None:
@@ -390,6 +378,11 @@ def _check_sampler(options: Mapping[str, Any]) -> None:
         check_objectives(name, len(options["objectives"]))
     except ValueError as error:
         raise UsageError(str(error)) from error
+    if len(options["objectives"]) > 1 and options["pruner"] != "none":
+        raise UsageError(
+            f"--pruner {options['pruner']} drops trials by their score, and another objective may "
+            "speak for them: leave it out, or search for one objective"
+        )
     absent = list(missing(name))
     if absent:
         raise UsageError(

@@ -35,7 +35,7 @@ VERSIONS = sorted(path.parent.name for path in FOLDER.glob(f"*/{DATABASE}"))
 def defaults_of(version: str) -> tuple[str, ...]:
     """The options that an older version had without being asked."""
     older = ("--patience", "10", "--schedule", "constant", "--repeats", "0")
-    return ("--pruner", "none", *(older if version < "0003" else ()))
+    return older if version < "0003" else ()
 
 
 @pytest.fixture(params=VERSIONS)
