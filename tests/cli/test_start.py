@@ -50,7 +50,7 @@ MINE = ("--point", "learning_rate=0.003,weight_decay=1e-4", "--point", "weight_d
 def test_points_are_tried_first_and_remembered(hpo: Hpo, tmp_path: Path) -> None:
     search(hpo)
     search(hpo, *MINE, "--study", "mine")
-    assert search(hpo, *MINE, "--study", "mine", "--trials", 13)["trials"]["complete"] == 13
+    assert sum(search(hpo, *MINE, "--study", "mine", "--trials", 13)["trials"].values()) == 13
     plain, mine = params(tmp_path, "iris"), params(tmp_path, "mine")
     assert mine[:2] == [
         {"learning_rate": 0.003, "weight_decay": 1e-4},
@@ -222,7 +222,8 @@ def test_two_searches_begin_rounds_at_once_and_one_dies(
                 if isinstance(event, OthersTrain):
                     break
             states = second.store.states()
-            assert states == {"RUNNING": 4, "COMPLETE": 28}
+            assert (states["RUNNING"], sum(states.values())) == (4, 32)
+            assert states.keys() <= {"RUNNING", "COMPLETE", "PRUNED"}
             before = second.rounds()
             assert [each.round for each in before] == [0, 1, 2, 3]
             del events
@@ -230,7 +231,7 @@ def test_two_searches_begin_rounds_at_once_and_one_dies(
         assert RoundClaimed in kinds
         trials = second.store.trials()
         assert [trial.number for trial in trials] == list(range(32))
-        assert {trial.state for trial in trials} == {"COMPLETE"}
+        assert {trial.state for trial in trials} <= {"COMPLETE", "PRUNED"}
         assert second.rounds() == before
         for record in before:
             numbers = range(8 * record.round, 8 * record.round + 8)
