@@ -147,7 +147,7 @@ class Rungs:
     epochs: int
 
     def judge(self, index: int) -> Judge | None:
-        """The same whoever asks: earlier rounds do not change any more."""
+        """The same whoever asks, once all earlier rounds are finished; asynchronous ones may not be."""
         if not index:
             return None
         return bars(self.history.courses(), index * self.trials_per_round, self.epochs)
