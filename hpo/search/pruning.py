@@ -147,7 +147,7 @@ class Rungs:
     epochs: int
 
     def judge(self, index: int) -> Judge | None:
-        """The same whoever asks, once all earlier rounds are finished; asynchronous ones may not be."""
+        """The same whoever asks, as soon as all earlier rounds have finished."""
         if not index:
             return None
         return bars(self.history.courses(), index * self.trials_per_round, self.epochs)
