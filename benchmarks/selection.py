@@ -30,7 +30,6 @@ from hpo.data.schema import infer_task
 from hpo.data.table import Dataset
 from hpo.experiment import Experiment, joined
 from hpo.nn.network import predict
-from hpo.preparation import units
 from hpo.search.expectation import measured_score
 from hpo.search.repeats import Job, train_jobs
 from hpo.search.space import SearchSpace
@@ -128,7 +127,7 @@ def scores(experiment: Experiment, dataset: Dataset) -> Run:
     """The choices of a finished search, scored on the test rows."""
     prepared, problem = experiment.prepared, experiment.prepared.problem
     X = prepared.encoding.transform(dataset.features, prepared.split.test)
-    target = units(problem.target, dataset, prepared.split.test)
+    target = problem.target.units(dataset.target, prepared.split.test)
     ranked = experiment.store.ranked()
     tests = []
     for trial in ranked[:CANDIDATES]:
@@ -162,7 +161,7 @@ def scores(experiment: Experiment, dataset: Dataset) -> Run:
 def standard_error(experiment: Experiment, prediction: Any, target: Any) -> float:
     """That of a score on these rows."""
     problem = experiment.prepared.problem
-    losses = problem.metric.row_loss(prediction[None], target)[0]
+    losses = problem.metric.evidence(prediction[None], target)[0]
     error = measured_score(losses, target, problem.metric, problem.seed).standard_error
     assert error is not None
     return error

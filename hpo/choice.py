@@ -118,25 +118,22 @@ class Chooser:
             target, n_folds = pooled_target(problem), count_folds(dealt)
             predictions = [each.prediction for each in own[winner.number]]
             means = [np.mean(predictions[fold::n_folds], axis=0) for fold in range(n_folds)]
-            losses = self._losses(out_of_fold(means, dealt), target)
-            return measured_score(losses, target, problem.metric, self.seed)
+            pooled = self._evidence(out_of_fold(means, dealt), target)
+            return measured_score(pooled, target, problem.metric, self.seed)
         target = problem.validation_target
-        losses = np.stack(
+        evidence = np.stack(
             [
-                self._losses(np.mean([each.prediction for each in own[number]], axis=0), target)
+                self._evidence(np.mean([each.prediction for each in own[number]], axis=0), target)
                 for number in sorted(own)
             ]
         )
-        return expected_score(losses, target, problem.metric, self.seed)
+        return expected_score(evidence, target, problem.metric, self.seed)
 
-    def _losses(
-        self, prediction: NDArray[np.floating[Any]], target: NDArray[Any]
-    ) -> NDArray[np.float64]:
+    def _evidence(self, prediction: NDArray[Any], target: NDArray[Any]) -> NDArray[Any]:
         problem = self.prepared.problem
-        losses: NDArray[np.float64] = problem.metric.row_loss(
-            problem.in_units(prediction[None]), target
-        )[0]
-        return losses
+        in_units = problem.in_units(prediction[None])
+        evidence: NDArray[Any] = problem.metric.evidence(in_units, target)[0]
+        return evidence
 
     def _enter(
         self,

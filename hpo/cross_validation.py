@@ -12,6 +12,7 @@ from hpo.data.metrics import Metric
 from hpo.data.splitting import Split
 from hpo.data.steering import SplitColumn
 from hpo.data.table import Dataset
+from hpo.data.target_encoding import TargetEncoding
 from hpo.data.wording import counted, listed, shown
 from hpo.errors import UsageError
 from hpo.search import streams
@@ -21,7 +22,8 @@ from hpo.settings import MOST_FOLDS, Settings
 
 def deal(
     rows: NDArray[np.int64],
-    classes: NDArray[Any] | None,
+    target: NDArray[Any],
+    n_classes: int,
     steering: SplitColumn | None,
     metric: Metric,
     seed: int,
@@ -30,20 +32,22 @@ def deal(
 ) -> Folds | None:
     """The fold of each of ``rows``, classes spread evenly and the rows of a group together.
 
-    None where they are too few for a score of each fold, and where time decides: later rows would
-    be learnt from to predict earlier ones. ``classes`` (rows,); ``stream`` as in `deal_folds`.
+    None where they are too few for a score of each fold and of the rows outside of it, and where
+    time decides: later rows would be learnt from to predict earlier ones. ``target`` (rows,): class
+    indices, or values, for which ``n_classes`` is 0; ``stream`` as in `deal_folds`.
     """
-    least = max(2, metric.least_rows)
-    if n_folds < 2 or len(rows) < least * n_folds:
+    if n_folds < 2 or len(rows) < 2 * n_folds or (steering and steering.kind == "time"):
         return None
+    classes = target if n_classes else None
     if steering is None:
-        return deal_folds(len(rows), classes, seed, n_folds, stream)
-    if steering.kind == "time":
-        return None
-    dealt = deal_groups(steering.keys[rows], classes, seed, n_folds, stream)
-    if dealt is None or np.bincount(dealt, minlength=n_folds).min() < metric.least_rows:
-        return None
-    return dealt
+        dealt = deal_folds(len(rows), classes, seed, n_folds, stream)
+    else:
+        groups = deal_groups(steering.keys[rows], classes, seed, n_folds, stream)
+        if groups is None:
+            return None
+        dealt = groups
+    parts = (chosen for fold in range(n_folds) for chosen in (dealt == fold, dealt != fold))
+    return None if any(metric.shortcoming(target[p], n_classes or 1) for p in parts) else dealt
 
 
 def folded(split: Split, dataset: Dataset, settings: Settings, metric: Metric) -> Split:
@@ -66,15 +70,19 @@ def folded(split: Split, dataset: Dataset, settings: Settings, metric: Metric) -
             "from later rows to predict earlier ones; leave one out"
         )
     split = split.pooled()
-    classes = dataset.target.values[split.train] if settings.task == "classification" else None
-    kind = streams.CROSS_VALIDATION
-    dealt = deal(split.train, classes, steering, metric, settings.seed, settings.cv, kind)
+    encoding = TargetEncoding.fit(dataset.target, split.train, settings.task)
+    target, n_classes = encoding.units(dataset.target, split.train), len(encoding.classes)
+    seed, kind = settings.seed, streams.CROSS_VALIDATION
+    dealt = deal(split.train, target, n_classes, steering, metric, seed, settings.cv, kind)
     if dealt is None:
         what = counted(len(split.train), "row")
         if steering is not None:
             groups = np.unique(steering.keys[split.train])
             what = f"{what} in {counted(len(groups), 'group')}"
-        raise UsageError(f"{asked}: {what} beside the test rows are too few; choose fewer folds")
+        raise UsageError(
+            f"{asked}: {what} beside the test rows are too few for {metric.name} of each fold; "
+            "choose fewer folds"
+        )
     return replace(split, folds=dealt)
 
 

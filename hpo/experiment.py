@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from hpo import warm_start
@@ -53,7 +54,7 @@ from storage.records import ExperimentRecord, Look, RoundRecord, SelectionRecord
 from storage.trials import RoundStorage
 
 CANDIDATE_BYTES = 1 << 28
-"""Bounds the row losses with which the winner's expected score is estimated."""
+"""Bounds the row losses or predictions with which the winner's expected score is estimated."""
 
 READ_AT_ONCE = 500
 """How many trials' predictions are held at once."""
@@ -174,14 +175,18 @@ class Experiment:
         problem = self.prepared.problem
         target = problem.scored.target
         ranked = [trial.number for trial in self.store.ranked()]
-        numbers = sorted(ranked[: max(2, CANDIDATE_BYTES // (8 * len(target)))])
-        losses = np.empty((len(numbers), len(target)))
+        most = problem.metric.most_trials(len(target), problem.target.n_outputs, CANDIDATE_BYTES)
+        numbers = sorted(ranked[:most])
+        evidence: NDArray[Any] = np.empty(0)
         for start in range(0, len(numbers), READ_AT_ONCE):
             found = self.store.predictions(numbers[start : start + READ_AT_ONCE])
             for place, number in enumerate(numbers[start : start + READ_AT_ONCE], start):
                 prediction = problem.in_units(found[number][None])
-                losses[place] = problem.metric.row_loss(prediction, target)[0]
-        return expected_score(losses, target, problem.metric, self.settings.seed)
+                each = problem.metric.evidence(prediction, target)[0]
+                if place == 0:
+                    evidence = np.empty((len(numbers), *each.shape), each.dtype)
+                evidence[place] = each
+        return expected_score(evidence, target, problem.metric, self.settings.seed)
 
     def choose(
         self, repeats: int, n_workers: int, deadline: float = math.inf, *, refit: bool = False

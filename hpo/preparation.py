@@ -17,8 +17,8 @@ from hpo.data.parts import describe_parts, draw_parts
 from hpo.data.splitting import Split
 from hpo.data.steering import SplitColumn
 from hpo.data.table import Dataset
-from hpo.data.target_encoding import TargetEncoding
-from hpo.data.wording import listed, shown
+from hpo.data.target_encoding import TargetEncoding, class_labels
+from hpo.data.wording import counted, listed, shown
 from hpo.errors import UsageError
 from hpo.nn.architecture import Architecture, Head
 from hpo.nn.members import Rows, TrainingSettings
@@ -49,8 +49,11 @@ class SealedRows:
     def score(self, network: Network, metric: Metric) -> float:
         """Open the rows and score the network on them; the ledger must know."""
         prediction = network.predict(self.dataset.features, self.rows)
-        target = units(network.target, self.dataset, self.rows)
-        return float(metric(prediction[None], target)[0])
+        return float(metric(prediction[None], self.target(network.target))[0])
+
+    def target(self, encoding: TargetEncoding) -> NDArray[Any]:
+        """What predictions are measured against: class indices, or values; (rows,)."""
+        return encoding.units(self.dataset.target, self.rows)
 
 
 @dataclass(frozen=True)
@@ -68,13 +71,14 @@ class Prepared:
         """Folds of the training and the validation rows, the training rows first.
 
         Classes are spread evenly, and the rows of a group stay together. None where they are too
-        few, and where time decides: later rows would be learnt from to predict earlier ones.
+        few, also for the metric, and where time decides: later rows would be learnt from to predict
+        earlier ones.
         """
-        problem, steering = self.problem, self.steering
+        problem, seed = self.problem, self.problem.seed
         rows = np.concatenate([self.split.train, self.split.validation])
-        classes = pooled_target(problem) if problem.target.task == "classification" else None
-        seed, stream = problem.seed, streams.FOLDS
-        return deal(rows, classes, steering, problem.metric, seed, n_folds, stream)
+        target, n_classes = pooled_target(problem), len(problem.target.classes)
+        kind = streams.FOLDS
+        return deal(rows, target, n_classes, self.steering, problem.metric, seed, n_folds, kind)
 
     @property
     def rows(self) -> dict[str, int]:
@@ -114,17 +118,23 @@ def prepare(dataset: Dataset, settings: Settings, kept: Split | None = None) -> 
         If the folds that were asked for cannot be.
     """
     classification = settings.task == "classification"
-    metric = find_metric(settings.metric, settings.task)
+    labels = class_labels(dataset.target, settings.task)
+    metric = find_metric(settings.metric, settings.task, labels, settings.positive)
     sizes = {"test_size": settings.test_size, "validation_size": settings.validation_size}
     split, rare = draw_parts(dataset, classification=classification, seed=settings.seed, **sizes)
     if settings.cv is not None:
         split = folded(split, dataset, settings, metric)
     split = kept or split
     sealed = _sealed(dataset, split)
-    _check_parts(split, sealed, metric)
-    encoding = Encoding.fit(dataset.features, split.train)
     target = TargetEncoding.fit(dataset.target, split.train, settings.task)
     _check_test_classes(dataset, target)
+    train, validation = (
+        target.units(dataset.target, part) for part in (split.train, split.validation)
+    )
+    parts = {"validation": validation} if len(validation) else {}  # none with folds
+    for part, values in (parts | {"test": sealed.target(target), "training": train}).items():
+        _check_part(part, values, target, metric)
+    encoding = Encoding.fit(dataset.features, split.train)
     architecture = Architecture(
         n_inputs=encoding.n_outputs,
         hidden=settings.hidden,
@@ -137,8 +147,8 @@ def prepare(dataset: Dataset, settings: Settings, kept: Split | None = None) -> 
         target=target,
         training=_rows(dataset, split.train, encoding, target),
         validation=_rows(dataset, split.validation, encoding, target),
-        training_target=units(target, dataset, split.train),
-        validation_target=units(target, dataset, split.validation),
+        training_target=train,
+        validation_target=validation,
         seed=settings.seed,
         folds=split.folds,
     )
@@ -212,21 +222,18 @@ def _check_test_classes(dataset: Dataset, target: TargetEncoding) -> None:
         )
 
 
-def _check_parts(split: Split, sealed: SealedRows, metric: Metric) -> None:
-    validation = [("validation", len(split.validation))] if len(split.validation) else []
-    for name, count in (*validation, ("test", len(sealed))):
-        if count < metric.least_rows:
-            raise DataError(
-                f"the {name} part would have {count} row, and {metric.name} needs at least "
-                f"{metric.least_rows}; give more rows, or larger sizes"
-            )
-
-
-def units(target: TargetEncoding, dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[Any]:
-    """What a metric is measured against: class indices, or values in the user's units; (rows,)."""
-    if target.task == "classification":
-        return target.transform(dataset.target, rows)
-    return dataset.target.values[rows]
+def _check_part(name: str, values: NDArray[Any], target: TargetEncoding, metric: Metric) -> None:
+    """Refuse rows that no network could get a score on, before any is trained."""
+    shortcoming = metric.shortcoming(values, target.n_outputs)
+    if not shortcoming:
+        return
+    absent = sorted(set(range(len(target.classes))) - set(np.unique(values).tolist()))
+    if absent:
+        shortcoming = f"cannot score them: {listed([target.classes[i] for i in absent])} is missing"
+    raise DataError(
+        f"the {name} part would have {counted(len(values), 'row')}, and {metric.name} "
+        f"{shortcoming}; give more rows, or larger sizes, or choose another --metric"
+    )
 
 
 def _training_settings(settings: Settings, n_rows: int) -> TrainingSettings:

@@ -49,11 +49,11 @@ class Settings:
     """Everything that decides what the trials of a study are.
 
     ``space`` as `SearchSpace.to_json` gives it; ``group`` or ``time`` is the column by which rows
-    are split, and studies of older versions have neither. ``batch_size`` None is `batch_size_for`
-    the number of training rows; ``patience`` None trains every network for all ``epochs``. ``cv``
-    is the number of folds that score a trial, None where the validation rows do. ``pruner`` drops
-    trials before their end. ``objectives`` are some of `OBJECTIVES`, in their order, always the
-    score.
+    are split, ``positive`` the class that the metric looks for, and studies of older versions have
+    none of these. ``batch_size`` None is `batch_size_for` the number of training rows; ``patience``
+    None trains every network for all ``epochs``. ``cv`` is the number of folds that score a trial,
+    None where the validation rows do. ``pruner`` drops trials before their end. ``objectives`` are
+    some of `OBJECTIVES`, in their order, always the score.
 
     A round that is ``asynchronous`` does not wait for those before it. ``points`` are tried first,
     a parameter that one lacks is drawn; ``warm_start`` names a study that narrows the first round.
@@ -72,6 +72,7 @@ class Settings:
     validation_size: float = 0.2
     group: str | None = None
     time: str | None = None
+    positive: str | None = None
     hidden: tuple[int, ...] = DEFAULT_HIDDEN
     optimizer: str = "adam"
     epochs: int = DEFAULT_EPOCHS

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks.workloads import Workload
-from hpo.data.metrics import find_metric
+from hpo.data.metrics import METRICS
 from hpo.nn.architecture import Architecture, Floats, Head
 from hpo.nn.measuring import Targets
 from hpo.nn.members import Members, Rows, TrainingSettings
@@ -30,7 +30,7 @@ def contestant(workload: Workload, members: int) -> Callable[[], float]:
     stack = Members(tuple(range(members)), workload.learning_rates(members))
     training = Rows(split.X, (split.y,))
     validation = Rows(split.X_validation, (split.y_validation,))
-    accuracy = find_metric("accuracy", "classification")
+    accuracy = METRICS["accuracy"]
 
     def row_loss(prediction: Floats, targets: Targets) -> Floats:
         return accuracy.loss_of_rows(prediction, targets[0])

@@ -127,6 +127,8 @@ def _winner(summary: Summary) -> list[str]:
         expected = f"{metric} {plus_minus(best['expected'], best['expected_se'])}"
         if (summary.document["selection"] or {}).get("refit") is not None:
             expected += " (of the networks that were chosen, before --refit)"
+    elif best["expected"] is not None:
+        expected = f"{metric} {score(best['expected'])}, how surely cannot be told from these rows"
     edges = [
         f"note: its {name.replace('_', ' ')} lies at the {end} end of its range: widen it (--space)"
         for name, end in best["edges"].items()

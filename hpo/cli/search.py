@@ -40,7 +40,12 @@ def _sizes(_context: click.Context, _option: click.Parameter, text: str) -> tupl
     type=click.Choice(["classification", "regression"]),
     help="Default: told from the target.",
 )
-@click.option("--metric", metavar="NAME", help="What to maximise. Default: accuracy, or r2.")
+@click.option(
+    "--metric",
+    metavar="NAME",
+    help="What to maximise, a scorer of scikit-learn. Default: accuracy, or r2.",
+)
+@click.option("--positive", metavar="CLASS", help="Which of two classes f1 and its like look for.")
 @click.option("--study", metavar="NAME", help="Name of the study. Default: the data set's.")
 @click.option(
     "--storage",
@@ -311,6 +316,7 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
     """The settings with what the data decide filled in."""
     from hpo.data.metrics import default_metric, find_metric
     from hpo.data.schema import check_task, infer_task
+    from hpo.data.target_encoding import class_labels
     from hpo.search.space import SearchSpace
 
     _check_sampler(options)
@@ -323,7 +329,7 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
     check_task(dataset.target, task)
     metric = options["metric"] or default_metric(task)
     try:
-        find_metric(metric, task)
+        find_metric(metric, task, class_labels(dataset.target, task), options["positive"])
         space = SearchSpace.parse(
             options["space"],
             optimizer=options["optimizer"],
@@ -341,6 +347,7 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
         "pruner",
         "group",
         "time",
+        "positive",
         "hidden",
         "optimizer",
         "epochs",

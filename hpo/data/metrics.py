@@ -1,7 +1,7 @@
-"""Scores of predictions: greater is better, and each is a function of the mean loss of the rows.
+"""Scores of predictions, of which greater is better: scikit-learn's scorers of the same name.
 
-That second property makes a bootstrap over rows one matrix product: `row_loss @ weights`.
-The values are those of scikit-learn's scorers of the same name.
+Some are functions of the mean loss of the rows, which makes a bootstrap over rows one matrix
+product: `row_loss @ weights`. The others are scikit-learn's own.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hpo.data.wording import did_you_mean
+from hpo.data.scorer_names import find_scorer, refuse_positive
+from hpo.data.scorers import REPLICATES, ScorerMetric
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Metric:
+class RowMetric:
     """A loss of each row, and the score that the mean of the losses amounts to.
 
     Attributes
@@ -80,21 +81,85 @@ class Metric:
             mean_loss = self.row_loss(prediction, target).mean(axis=-1)
         return self.score(mean_loss, target)
 
+    def complaint(self, _prediction: NDArray[Any], _target: NDArray[Any]) -> str:
+        """Why there is no finite score: of that nothing is known here."""
+        return ""
+
+    def shortcoming(self, target: NDArray[Any], _n_outputs: int) -> str:
+        """What it is, if it cannot score these rows, whatever is predicted; empty if it can."""
+        few = len(target) < self.least_rows
+        return f"needs at least {self.least_rows}" if few else ""
+
+    def evidence(self, prediction: NDArray[Any], target: NDArray[Any]) -> Floats:
+        """Return what scores of any choice of rows follow from: here the loss of each row."""
+        return self.row_loss(prediction, target)
+
+    def resampled(
+        self,
+        evidence: Floats,
+        counts: Floats,
+        target: NDArray[Any],
+        chosen: NDArray[np.int64] | None = None,
+    ) -> Floats:
+        """Return the scores of the rows that are drawn; NaN where none is.
+
+        Parameters
+        ----------
+        evidence : (members, rows) losses
+        counts : (replicates, rows): how often each row is drawn
+        target : (rows,) class indices, or values
+        chosen : (replicates,): the only member that is asked for; None for all
+
+        Returns
+        -------
+        (members, replicates), or (replicates,) of those chosen
+        """
+        drawn = counts.sum(axis=1)
+        mean_loss = evidence @ counts.T / np.where(drawn > 0, drawn, np.nan)
+        scores = self.score(mean_loss, target, counts)
+        return scores if chosen is None else scores[chosen, np.arange(len(counts))]
+
+    def replicates(self, _evidence: Floats) -> int:
+        """How many replicates of a bootstrap these members are worth."""
+        return REPLICATES
+
+    def most_trials(self, n_rows: int, _n_outputs: int, n_bytes: int) -> int:
+        """Of how many trials the evidence is to be held in so much memory, two at least."""
+        return max(2, n_bytes // (8 * n_rows))
+
+
+Metric = RowMetric | ScorerMetric
+
 
 def default_metric(task: Task) -> str:
     """Return the name of the metric that a search maximises unless told otherwise."""
     return "accuracy" if task == "classification" else "r2"
 
 
-def find_metric(name: str, task: Task) -> Metric:
-    """Return the metric of that name; ValueError, with the names that fit, if it has none."""
-    fitting = [metric.name for metric in METRICS.values() if metric.task == task]
-    if name not in fitting:
-        raise ValueError(
-            f"'{name}' is no metric for {task}: choose one of {', '.join(fitting)}"
-            f"{did_you_mean(name, fitting)}"
-        )
-    return METRICS[name]
+def find_metric(
+    name: str, task: Task, classes: Sequence[str] = (), positive: str | None = None
+) -> Metric:
+    """Return the metric of that name.
+
+    Parameters
+    ----------
+    name : of a scorer of scikit-learn
+    task : what it must score
+    classes : the labels in their order; only metrics that are means over rows need none
+    positive : of two classes the one that a metric such as f1 looks for; None for what
+        scikit-learn does
+
+    Raises
+    ------
+    ValueError
+        There is no such metric, or it cannot score this target; the message is one line.
+    """
+    metric = METRICS.get(name)
+    if metric is None or metric.task != task:
+        return find_scorer(name, task, classes, positive)
+    if positive is not None:
+        refuse_positive(name)
+    return metric
 
 
 def _variance(target: NDArray[Any], weights: NDArray[Any] | None) -> Floats:
@@ -165,15 +230,15 @@ def _negative_root(mean_loss: Floats, *_: object) -> Floats:
     return -np.sqrt(mean_loss)
 
 
-def _table(*metrics: Metric) -> dict[str, Metric]:
+def _table(*metrics: RowMetric) -> dict[str, RowMetric]:
     return {metric.name: metric for metric in metrics}
 
 
 METRICS = _table(
-    Metric("accuracy", "classification", zero_one, _accuracy),
-    Metric("neg_log_loss", "classification", _cross_entropy, _negative),
-    Metric("r2", "regression", _squared_error, _r2, least_rows=2),
-    Metric("neg_mean_squared_error", "regression", _squared_error, _negative),
-    Metric("neg_root_mean_squared_error", "regression", _squared_error, _negative_root),
-    Metric("neg_mean_absolute_error", "regression", _absolute_error, _negative),
+    RowMetric("accuracy", "classification", zero_one, _accuracy),
+    RowMetric("neg_log_loss", "classification", _cross_entropy, _negative),
+    RowMetric("r2", "regression", _squared_error, _r2, least_rows=2),
+    RowMetric("neg_mean_squared_error", "regression", _squared_error, _negative),
+    RowMetric("neg_root_mean_squared_error", "regression", _squared_error, _negative_root),
+    RowMetric("neg_mean_absolute_error", "regression", _absolute_error, _negative),
 )

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 _FORMAT = "hpo.target.1"
 
 
+def class_labels(target: Target, task: Task) -> tuple[str, ...]:
+    """Return the labels of the whole column in order; none in regression."""
+    if task == "regression":
+        return ()
+    return tuple(target.label(value) for value in np.unique(target.values))
+
+
 @dataclass(frozen=True)
 class TargetEncoding:
     """Class labels, or the mean and deviation of a quantity.
@@ -45,8 +52,7 @@ class TargetEncoding:
     def fit(cls, target: Target, rows: NDArray[np.int64], task: Task) -> TargetEncoding:
         """Return the classes of all rows, or the mean and deviation of the training rows."""
         if task == "classification":
-            labels = tuple(target.label(value) for value in np.unique(target.values))
-            return cls(target.name, task, labels, 0.0, 1.0)
+            return cls(target.name, task, class_labels(target, task), 0.0, 1.0)
         mean, deviation = mean_and_deviation(target.values[rows])
         return cls(target.name, task, (), float(mean), float(deviation) or 1.0)
 
@@ -74,6 +80,15 @@ class TargetEncoding:
         with np.errstate(over="ignore"):
             standardised = (values - self.mean) / self.deviation
             return standardised.astype(np.float32)[:, None]
+
+    def units(self, target: Target, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Return what a metric is measured against: class indices, or values as they are; (rows,).
+
+        Raises ``DataError`` for a class that was not there in training.
+        """
+        return (
+            self.transform(target, rows) if self.task == "classification" else target.values[rows]
+        )
 
     def inverse(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Return standardised values, of any shape, in the user's units."""

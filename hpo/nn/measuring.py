@@ -18,6 +18,11 @@ Targets = tuple[Target, ...]
 RowLoss = Callable[[Floats, Targets], Floats]
 """Predictions (members, rows, outputs) and targets -> losses (members, rows)."""
 
+WholeLoss = Callable[[int, NDArray[np.int64], Floats], PerMember]
+"""Epoch, from 0, places (members,) in the stack as it began, and predictions (members, rows,
+outputs) of the validation rows -> a loss of each member, (members,), that is no mean over rows; NaN
+where it was not measured."""
+
 
 def row_losses(architecture: Architecture, prediction: Floats, targets: Targets) -> Floats:
     """The weighted sum of the heads' losses of each row, float64 (members, rows)."""

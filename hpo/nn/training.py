@@ -13,7 +13,7 @@ from hpo.nn.activations import ACTIVATIONS
 from hpo.nn.architecture import Architecture, Floats
 from hpo.nn.descent import Descent, Progress
 from hpo.nn.initializers import RandomState, initial_params
-from hpo.nn.measuring import RowLoss, means
+from hpo.nn.measuring import RowLoss, WholeLoss, means
 from hpo.nn.members import LEAST, MONITORS, PRECISIONS, Members, Rows, Strengths, TrainingSettings
 from hpo.nn.names import find
 from hpo.nn.network import Predictor, Stack
@@ -24,8 +24,8 @@ from hpo.nn.threads import one_blas_thread
 CURVES = ("train_loss", "train_score_loss", "val_loss", "val_score_loss", "gradient_norm")
 """What is kept of each epoch: the loss, without penalties and label smoothing, and the mean row
 loss of the metric, over the training rows (a running mean, as the weights change) and the
-validation rows, NaN where there are none; and the mean norm of the gradients before clipping, NaN
-where it was neither asked for nor needed."""
+validation rows, of these also the whole loss instead, NaN where there is none; and the mean norm of
+the gradients before clipping, NaN where it was neither asked for nor needed."""
 
 Curves = Mapping[str, NDArray[np.float64]]
 Hopeless = Callable[[int, Curves], NDArray[np.bool_]]
@@ -124,10 +124,13 @@ def train(
     validation: Rows | None,
     row_loss: RowLoss | None = None,
     *,
+    whole_loss: WholeLoss | None = None,
     start: Start | None = None,
     hopeless: Hopeless | None = None,
 ) -> Trained:
     """Train one network per member and measure it on ``validation`` after every epoch.
+
+    ``row_loss`` or ``whole_loss`` is what a metric comes to: one that is a mean over rows, or not.
 
     A member's numbers are those it would have alone, bit for bit. One that diverges (a loss that
     is not finite) leaves the stack marked, and so does one that ``hopeless`` names; nothing is
@@ -148,11 +151,11 @@ def train(
         running = _begin(architecture, settings, members, strengths, start, optimizer, descent)
         first_steps = running.progress.steps.copy()
         outcome = _blank(running, settings.epochs)
-        held_out = _Validation(validation, row_loss)
+        held_out = _Validation(validation, row_loss, whole_loss)
         for epoch in range(settings.epochs):
             began = time.perf_counter()
             measured = descent.epoch(running.progress, running.place, first_steps[running.place])
-            measured |= held_out.measure(running)
+            measured |= held_out.measure(running, epoch)
             outcome.seconds[epoch] = time.perf_counter() - began
             leaving = _settle(outcome, running, epoch, measured, settings, validation, hopeless)
             if leaving.all():
@@ -250,13 +253,16 @@ def _blank(running: _Running, epochs: int) -> Trained:
 class _Validation:
     """Measures the members that still train on the validation rows, if there are any."""
 
-    def __init__(self, rows: Rows | None, row_loss: RowLoss | None) -> None:
+    def __init__(
+        self, rows: Rows | None, row_loss: RowLoss | None, whole_loss: WholeLoss | None
+    ) -> None:
         self.rows = rows
         self.row_loss = row_loss
+        self.whole_loss = whole_loss
         self._predictor: Predictor | None = None
 
-    def measure(self, running: _Running) -> dict[str, NDArray[np.float64]]:
-        """Loss and mean row loss of every member, NaN without rows."""
+    def measure(self, running: _Running, epoch: int) -> dict[str, NDArray[np.float64]]:
+        """Loss, and mean row loss or whole loss, of every member, NaN without rows."""
         stack, rows = running.progress.stack, self.rows
         if rows is None:
             nothing = np.full(len(stack), np.nan)
@@ -265,6 +271,8 @@ class _Validation:
             self._predictor = Predictor(stack, len(rows))
         prediction, weights = self._predictor(rows.X), rows.weights_of(running.place)
         loss, score = means(stack.architecture, prediction, rows.targets, weights, self.row_loss)
+        if self.whole_loss is not None:
+            score = self.whole_loss(epoch, running.place, prediction)
         return {"val_loss": loss, "val_score_loss": score}
 
 

@@ -8,24 +8,24 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpo.data.metrics import Metric
+from hpo.data.metrics import Metric, RowMetric
 from hpo.data.target_encoding import TargetEncoding
 from hpo.nn.architecture import Architecture, Floats
-from hpo.nn.measuring import Targets
+from hpo.nn.measuring import PerMember, RowLoss, Targets, WholeLoss
 from hpo.nn.members import Members, Rows, TrainingSettings
 from hpo.nn.network import PREDICTION_ROWS, predict
 from hpo.nn.training import Curves, Trained, train
 from hpo.search import streams
 from hpo.search.folds import Folds, count_folds
 from hpo.search.processes import spread
-from hpo.search.pruning import Judge, steps, who_leaves
+from hpo.search.pruning import Judge, is_rung, steps, who_leaves
 from hpo.search.recipe import Recipe
 from hpo.search.views import Part, View, divided, out_of_fold, view
 
@@ -96,13 +96,50 @@ class Problem:
             return prediction
         return self.target.inverse(prediction)
 
-    def row_loss(self, prediction: Floats, targets: Targets) -> Floats:
-        """The metric's loss of each row; the one target as encoded."""
-        (target,) = targets
-        if self.target.task == "classification":
-            return self.metric.loss_of_rows(prediction, target)
-        units = self.target.inverse(target)[:, 0]
-        return self.metric.loss_of_rows(self.target.inverse(prediction), units)
+    @property
+    def row_loss(self) -> RowLoss | None:
+        """The metric's loss of each row; None if the metric is no mean over rows."""
+        metric = self.metric
+        if not isinstance(metric, RowMetric):
+            return None
+
+        def row_loss(prediction: Floats, targets: Targets) -> Floats:
+            (target,) = targets  # as encoded
+            if self.target.task == "classification":
+                return metric.loss_of_rows(prediction, target)
+            units = self.target.inverse(target)[:, 0]
+            return metric.loss_of_rows(self.target.inverse(prediction), units)
+
+        return row_loss
+
+    @property
+    def whole_loss(self) -> WholeLoss | None:
+        """The negative score of the rows that score a trial, at the rungs; None with ``row_loss``.
+
+        A scorer takes longer than an epoch of a small network, so it is not asked after every one.
+        With folds each network of a trial gets that of all rows.
+        """
+        if isinstance(self.metric, RowMetric):
+            return None
+
+        def whole_loss(epoch: int, place: NDArray[np.int64], prediction: Floats) -> PerMember:
+            if not is_rung(epoch + 1):
+                return np.full(len(place), np.nan)
+            if self.folds is None:
+                return -self.metric(self.in_units(prediction), self.validation_target)
+            return self._pooled_loss(place, prediction, self.folds)
+
+        return whole_loss
+
+    def _pooled_loss(self, place: NDArray[np.int64], prediction: Floats, folds: Folds) -> PerMember:
+        """That of the trials all of whose networks still train; NaN for the others."""
+        loss, count = np.full(len(place), np.nan), self.n_networks
+        for first in np.flatnonzero(place % count == 0):
+            own = slice(first, first + count)
+            if np.array_equal(place[own], np.arange(place[first], place[first] + count)):
+                pooled = prediction[own][folds, np.arange(len(folds))]
+                loss[own] = -self.metric(self.in_units(pooled[None]), self.training_target)
+        return loss
 
 
 @dataclass(frozen=True)
@@ -190,6 +227,7 @@ def train_slots(
         training,
         validation,
         problem.row_loss,
+        whole_loss=problem.whole_loss,
         hopeless=hopeless if judge is not None or deadline < math.inf else None,
     )
     shares = _shares(trained, time.perf_counter() - start)
@@ -271,7 +309,14 @@ def _outcome(
     ]
     train_value = math.fsum(fitted) / len(fitted)
     if not (math.isfinite(value) and math.isfinite(train_value)):
-        return _failed(failed, f"{problem.metric.name} was not finite after epoch {epochs}")
+        parts = [(seen, each.seen.target) for (seen, _), each in zip(found, views, strict=True)]
+        return _failed(
+            failed, _without_score(problem, epochs, [(prediction, scored.target), *parts])
+        )
+    best_epoch = int(trained.best_epoch[own].max()) + 1
+    if not isinstance(problem.metric, RowMetric):
+        # Known now, whether it was measured while the network trained or not.
+        curves["val_score"][best_epoch - 1] = value
     return Outcome(
         number=number,
         value=value,
@@ -279,12 +324,23 @@ def _outcome(
         seconds=seconds,
         train_value=train_value,
         epochs=epochs,
-        best_epoch=int(trained.best_epoch[own].max()) + 1,
+        best_epoch=best_epoch,
         curves=curves,
         prediction=prediction,
         params=params[0] if problem.folds is None else params,
         architecture=architecture,
     )
+
+
+def _without_score(
+    problem: Problem, epochs: int, parts: Iterable[tuple[Floats, NDArray[Any]]]
+) -> str:
+    """Why a network has no finite score on one of these predictions and targets."""
+    said = (
+        problem.metric.complaint(problem.in_units(given[None]), target) for given, target in parts
+    )
+    reason = next(filter(None, said), "")
+    return f"{problem.metric.name} was not finite after epoch {epochs}" + (reason and f": {reason}")
 
 
 def _failed(outcome: Outcome, reason: str) -> Outcome:
@@ -306,20 +362,19 @@ def _curves(
 ) -> dict[str, NDArray[np.float64]]:
     """The means over the networks of a slot; over those rows that score it, of each row once."""
     raw = {name: curve[own, :epochs] for name, curve in trained.curves.items()}
-    score, shares = problem.metric.score, _shares_of_rows(views)[:, None]
+    metric = problem.metric
     with np.errstate(over="ignore", invalid="ignore"):
-        return {
-            "train_loss": raw["train_loss"].mean(axis=0),
-            "train_score": np.mean(
-                [
-                    score(losses, each.seen.target)
-                    for losses, each in zip(raw["train_score_loss"], views, strict=True)
-                ],
-                axis=0,
-            ),
-            "val_loss": (shares * raw["val_loss"]).sum(axis=0),
-            "val_score": _val_score(problem, views, raw["val_score_loss"]),
-        }
+        curves = {"train_loss": raw["train_loss"].mean(axis=0)}
+        if isinstance(metric, RowMetric):
+            # Of another one there is none: while weights change, nothing predicts all rows.
+            fitted = [
+                metric.score(losses, each.seen.target)
+                for losses, each in zip(raw["train_score_loss"], views, strict=True)
+            ]
+            curves["train_score"] = np.mean(fitted, axis=0)
+        curves["val_loss"] = (_shares_of_rows(views)[:, None] * raw["val_loss"]).sum(axis=0)
+        curves["val_score"] = _val_score(problem, views, raw["val_score_loss"])
+    return curves
 
 
 def _val_score(
@@ -329,12 +384,14 @@ def _val_score(
 
     They are added one after the other, so that a score is the same bit for bit wherever it stands.
     """
-    shares = _shares_of_rows(views)
+    metric, shares = problem.metric, _shares_of_rows(views)
+    if not isinstance(metric, RowMetric):
+        return -losses[0]  # each network of a slot has that of the slot
     with np.errstate(over="ignore", invalid="ignore"):
         mean = functools.reduce(
             np.add, (part * own for part, own in zip(shares, losses, strict=True))
         )
-    return problem.metric.score(mean, problem.scored.target)
+    return metric.score(mean, problem.scored.target)
 
 
 def _shares_of_rows(views: Sequence[View]) -> NDArray[np.float64]:

@@ -144,6 +144,9 @@ def test_what_cannot_be_told_is_said() -> None:
     lines = shown(Look(1, "model", "why", None), best=best, test={"score": None, "evaluations": 1})
     assert "expected on new rows: cannot be told from so few validation rows" in lines
     assert "test: no finite score on 10 rows (look 1)" in lines
+    best = document()["best"] | {"expected": 1.0, "expected_se": None}
+    sure = "expected on new rows: acc 1.000, how surely cannot be told from these rows"
+    assert sure in shown(best=best)
 
 
 def test_sealed_rows() -> None:

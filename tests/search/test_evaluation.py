@@ -15,6 +15,7 @@ import pytest
 from sklearn.metrics import accuracy_score, r2_score
 
 from hpo.data.loading import load
+from hpo.data.metrics import METRICS
 from hpo.nn.network import predict
 from hpo.preparation import prepare
 from hpo.search import evaluation, processes, streams
@@ -232,7 +233,7 @@ def test_a_member_takes_about_what_is_said() -> None:
 
 def test_a_worker_that_is_killed_loses_only_the_culprit() -> None:
     task = problem("diabetes", epochs=3, optimizer="sgd")
-    deadly = dataclasses.replace(task.metric, loss_of_rows=kills_for_a_wild_rate)
+    deadly = dataclasses.replace(METRICS["r2"], loss_of_rows=kills_for_a_wild_rate)
     task = dataclasses.replace(task, metric=deadly)
     chosen = slots(6)
     chosen[4] = Slot(4, {"learning_rate": 1e6, "weight_decay": 0.0})
@@ -252,7 +253,7 @@ def hungry(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("n_workers", [1, 2])
 def test_without_memory_for_a_stack_slots_are_trained_alone(n_workers: int) -> None:
     task = problem("diabetes", epochs=3)
-    metric = dataclasses.replace(task.metric, loss_of_rows=hungry)
+    metric = dataclasses.replace(METRICS["accuracy"], loss_of_rows=hungry)
     found = by_number(Workers(dataclasses.replace(task, metric=metric), n_workers), slots(4))
     assert sorted(found) == [0, 1, 2, 3]
     assert all(each.value is not None for each in found.values())
@@ -271,7 +272,7 @@ def starving(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 def test_a_slot_that_finds_no_memory_alone_fails_with_the_reason() -> None:
     task = problem("diabetes", epochs=1)
-    metric = dataclasses.replace(task.metric, loss_of_rows=starving)
+    metric = dataclasses.replace(METRICS["accuracy"], loss_of_rows=starving)
     found = by_number(Workers(dataclasses.replace(task, metric=metric), 1), slots(2))
     assert [each.value for each in found.values()] == [None, None]
     assert {each.reason for each in found.values()} == {"there was not enough memory to train it"}
@@ -357,7 +358,7 @@ def test_nothing_is_begun_after_the_deadline(monkeypatch: pytest.MonkeyPatch) ->
 def test_slots_are_trained_alone_only_until_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a stack that found no memory; what is left out waits, and has not failed."""
     task = problem("diabetes", epochs=1)
-    metric = dataclasses.replace(task.metric, loss_of_rows=starving)
+    metric = dataclasses.replace(METRICS["accuracy"], loss_of_rows=starving)
     task = dataclasses.replace(task, metric=metric)
     began = []
 

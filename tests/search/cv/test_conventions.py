@@ -16,6 +16,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.storages import InMemoryStorage
 from scipy.stats import loguniform
 from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.datasets import load_breast_cancer
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import make_scorer, mean_squared_error
@@ -162,6 +163,22 @@ def test_scores_are_those_of_cross_validate() -> None:
             for kind in ("test", "train"):
                 scores = [search.cv_results_[f"split{n}_{kind}_{metric}"][index] for n in range(4)]
                 np.testing.assert_array_equal(scores, expected[f"{kind}_{metric}"])
+
+
+@pytest.mark.parametrize("scoring", ["roc_auc", "neg_log_loss", "f1_macro", "average_precision"])
+def test_a_classifier_is_scored_by_any_scorer_by_its_name(scoring: str) -> None:
+    X, y = load_breast_cancer(return_X_y=True)
+    model = make_pipeline(StandardScaler(), LogisticRegression())
+    space = {"logisticregression__C": FloatDistribution(1e-4, 10, log=True)}
+    search = NarrowingSearchCV(
+        model, space, n_trials=4, n_rounds=2, cv=3, scoring=scoring, random_state=0
+    ).fit(X, y)
+    for params, found in zip(
+        search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True
+    ):
+        scores = cross_val_score(clone(model).set_params(**params), X, y, cv=3, scoring=scoring)
+        assert found == pytest.approx(scores.mean(), rel=1e-12)
+    assert search.best_score_ == search.cv_results_["mean_test_score"].max()
 
 
 def test_the_best_estimator_is_the_candidate_fitted_on_all_rows() -> None:
