@@ -28,7 +28,6 @@ from hpo.data.metrics import default_metric
 from hpo.data.schema import infer_task
 from hpo.data.table import Dataset
 from hpo.experiment import joined
-from hpo.preparation import units
 from hpo.search import loop
 from hpo.search.evaluation import Outcome, Slot, Workers
 from hpo.search.pruning import Judge
@@ -177,7 +176,7 @@ def search(dataset: Dataset, seed: int, pruner: str, options: argparse.Namespace
             prepared = experiment.prepared
     rows = prepared.split.test
     prediction = model.predict(dataset.features, rows)
-    target = units(prepared.problem.target, dataset, rows)
+    target = prepared.problem.target.units(dataset.target, rows)
     score = float(prepared.problem.metric(prediction[None], target)[0])
     return Search(score, timed.seconds, seconds, states.get("PRUNED", 0) / options.trials)
 

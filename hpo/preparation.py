@@ -25,9 +25,10 @@ from hpo.nn.members import Rows, TrainingSettings
 from hpo.nn.schedules import Schedule
 from hpo.persistence import Network
 from hpo.search import streams
-from hpo.search.evaluation import Problem, row_order
+from hpo.search.evaluation import row_order
 from hpo.search.folds import Folds
 from hpo.search.objectives import check_costs_differ
+from hpo.search.problem import Problem
 from hpo.search.repeats import pooled_target
 from hpo.search.space import SearchSpace
 from hpo.settings import Settings, batch_size_for

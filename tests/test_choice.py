@@ -17,8 +17,8 @@ from hpo.choice import CANDIDATES, Chooser
 from hpo.experiment import Experiment
 from hpo.persistence import Network
 from hpo.search import repeats
-from hpo.search.evaluation import Problem
 from hpo.search.folds import Folds
+from hpo.search.problem import Problem
 from storage import catalogue
 from storage.artifacts import ArtifactFolder
 from storage.errors import ArtifactError

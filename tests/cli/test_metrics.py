@@ -29,8 +29,8 @@ def patients(tmp_path: Path) -> Path:
 
 
 def test_a_search_for_one_class(hpo: Hpo, tmp_path: Path, patients: Path) -> None:
-    command = ("search", patients, "--target", "state", *QUICK, "--repeats", 2, "--epochs", 12)
-    command += ("--space", "learning_rate=0.03..0.1:log")
+    search = ("search", patients, "--target", "state", "--space", "learning_rate=0.03..0.1:log")
+    command = (*search, *QUICK, "--repeats", 2, "--epochs", 12)
     asked = ("--metric", "f1", "--positive", "ill")
     ran = hpo(*command, *asked, "--json")
     assert ran.code == 0, ran.err

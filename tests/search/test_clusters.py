@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from distributed import KilledWorker
 
+from hpo.data.metrics import METRICS
 from hpo.errors import ClusterError, UsageError
 from hpo.search.clusters import crew, joining, versions
 from hpo.search.clusters.addresses import is_deaf
@@ -144,7 +145,7 @@ def test_no_more_chunks_are_under_way_than_there_are_workers(dask: Cluster) -> N
 
 def test_a_workers_death_costs_nothing_but_the_trial_that_kills_it(dask: Cluster) -> None:
     task = problem("diabetes", epochs=3, optimizer="sgd")
-    metric = dataclasses.replace(task.metric, loss_of_rows=kills_for_a_wild_rate)
+    metric = dataclasses.replace(METRICS["r2"], loss_of_rows=kills_for_a_wild_rate)
     chosen = slots(4)
     chosen[2] = Slot(2, {"learning_rate": 1e6, "weight_decay": 0.0})
     found = by_number(Workers(dataclasses.replace(task, metric=metric), 2), chosen)

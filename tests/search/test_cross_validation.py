@@ -19,7 +19,8 @@ from hpo.nn.network import predict
 from hpo.nn.training import train
 from hpo.preparation import prepare
 from hpo.search import evaluation, streams
-from hpo.search.evaluation import Outcome, Problem, Slot, Workers, stack_size, stacks, train_slots
+from hpo.search.evaluation import Outcome, Slot, Workers, stack_size, stacks, train_slots
+from hpo.search.problem import Problem
 from tests.search.test_evaluation import by_number, essence, slots
 from tests.test_preparation import settings
 

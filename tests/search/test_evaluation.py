@@ -22,13 +22,13 @@ from hpo.search import evaluation, processes, streams
 from hpo.search.evaluation import (
     Outcome,
     OutOfTimeError,
-    Problem,
     Slot,
     Workers,
     row_order,
     stacks,
     train_slots,
 )
+from hpo.search.problem import Problem
 from hpo.search.space import SearchSpace
 from hpo.settings import Settings
 from tests.search import chunks

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpo.choice import CANDIDATES
-from hpo.search.evaluation import Outcome, Problem, Slot, Workers, train_slots
+from hpo.search.evaluation import Outcome, Slot, Workers, train_slots
 from hpo.search.loop import search
 from hpo.search.narrowing import NarrowingSettings
+from hpo.search.problem import Problem
 from hpo.search.pruning import LEAST, Bars, Course, Judge, Rungs, bars, is_rung, steps
 from hpo.search.space import SearchSpace
 from tests.search.test_cross_validation import folded

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hpo.data.metrics import METRICS
 from hpo.search.clusters import joining
 from hpo.search.evaluation import Slot, Workers, train_slots
 from tests.running import Hpo
@@ -41,7 +42,7 @@ def test_a_ray_cluster_gives_the_outcomes_of_this_machine_and_loses_nothing() ->
         assert 0.4 < time.monotonic() - began < 30
 
         task = problem("diabetes", epochs=3, optimizer="sgd")
-        deadly = dataclasses.replace(task.metric, loss_of_rows=kills_for_a_wild_rate)
+        deadly = dataclasses.replace(METRICS["r2"], loss_of_rows=kills_for_a_wild_rate)
         chosen = slots(4)
         chosen[2] = Slot(2, {"learning_rate": 1e6, "weight_decay": 0.0})
         found = by_number(Workers(dataclasses.replace(task, metric=deadly), 2), chosen)

@@ -21,8 +21,9 @@ from hpo.data.scorers import ScorerMetric
 from hpo.errors import UsageError
 from hpo.nn.network import predict
 from hpo.preparation import Prepared, prepare
-from hpo.search.evaluation import Outcome, Problem, Slot, Workers, train_slots
+from hpo.search.evaluation import Outcome, Slot, Workers, train_slots
 from hpo.search.expectation import expected_score, measured_score
+from hpo.search.problem import Problem
 from hpo.search.repeats import Job, train_jobs
 from hpo.search.space import SearchSpace
 from hpo.settings import Settings
@@ -253,5 +254,5 @@ def test_a_trial_that_lost_the_network_of_one_fold_has_no_score_then() -> None:
 
 
 def test_folds_that_cannot_be_scored_are_refused() -> None:
-    with pytest.raises(UsageError, match="--cv 45: 142 rows .* roc_auc_ovr of each fold"):
+    with pytest.raises(UsageError, match=r"--cv 45: 142 rows .* roc_auc_ovr of each fold"):
         prepared("wine", "roc_auc_ovr", cv=45)
