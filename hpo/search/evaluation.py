@@ -285,7 +285,8 @@ def _val_score(
     """
     metric, shares = problem.metric, _shares_of_rows(views)
     if not isinstance(metric, RowMetric):
-        return np.negative(losses[0])  # each network of a slot has that of the slot
+        whole: NDArray[np.float64] = -losses[0]  # each network of a slot has that of the slot
+        return whole
     with np.errstate(over="ignore", invalid="ignore"):
         mean = functools.reduce(
             np.add, (part * own for part, own in zip(shares, losses, strict=True))

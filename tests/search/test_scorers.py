@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -239,6 +240,30 @@ def test_with_folds_the_curve_and_the_value_are_of_all_rows_together() -> None:
         assert curve[-1] == outcome.value
         shorter = trained(with_settings(problem, epochs=4))[outcome.number]
         assert curve[3] == shorter.value
+
+
+@pytest.mark.parametrize("cv", [None, 3])
+def test_trials_are_dropped_by_the_scores_of_the_curve(cv: int | None) -> None:
+    asked: dict[int, list[float]] = {}
+
+    class DropsTheFirstAtFour:
+        def behind(
+            self, numbers: Sequence[int], epochs: int, scores: np.ndarray
+        ) -> np.ndarray[Any, np.dtype[np.bool_]]:
+            asked[epochs] = scores.tolist()
+            return np.array([epochs == 4 and number == 0 for number in numbers])
+
+    problem = prepared("iris", "roc_auc_ovr", cv=cv).problem
+    points = [{"learning_rate": rate, "weight_decay": 1e-3} for rate in (1e-3, 1e-2)]
+    first, second = train_slots(
+        problem, [Slot(*pair) for pair in enumerate(points)], judge=DropsTheFirstAtFour()
+    )
+    assert (first.pruned, first.value, first.epochs) == (True, None, 4)
+    assert list(first.intermediate) == [1, 2, 4]
+    for epochs in (1, 2, 4):
+        assert asked[epochs] == [first.intermediate[epochs], second.intermediate[epochs]]
+    assert asked[8] == [second.intermediate[8]]
+    assert asked.keys() == {1, 2, 4, 8}
 
 
 def test_a_trial_that_lost_the_network_of_one_fold_has_no_score_then() -> None:
