@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.output import add_json, screen, write
 from hpo.data.loading import load
-from hpo.experiment import joined
+from hpo.joining import joined
 from hpo.search.evaluation import Outcome, Slot, Workers
 from hpo.search.loop import Recorded, search
 from hpo.search.pruning import Judge

@@ -27,7 +27,7 @@ from hpo.data.loading import load
 from hpo.data.metrics import default_metric
 from hpo.data.schema import infer_task
 from hpo.data.table import Dataset
-from hpo.experiment import joined
+from hpo.joining import joined
 from hpo.search import loop
 from hpo.search.evaluation import Outcome, Slot, Workers
 from hpo.search.pruning import Judge

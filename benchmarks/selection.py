@@ -28,7 +28,8 @@ from hpo.data.loading import load
 from hpo.data.metrics import default_metric
 from hpo.data.schema import infer_task
 from hpo.data.table import Dataset
-from hpo.experiment import Experiment, joined
+from hpo.experiment import Experiment
+from hpo.joining import joined
 from hpo.nn.network import predict
 from hpo.search.expectation import measured_score
 from hpo.search.repeats import Job, train_jobs

@@ -29,7 +29,8 @@ from sqlalchemy.engine import make_url
 
 from benchmarks.output import add_json, screen, write
 from hpo.data.loading import load
-from hpo.experiment import Experiment, joined
+from hpo.experiment import Experiment
+from hpo.joining import joined
 from hpo.search.evaluation import Outcome, Slot
 from hpo.search.narrowing import propose
 from hpo.search.space import SearchSpace

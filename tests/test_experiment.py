@@ -19,7 +19,8 @@ import pytest
 from hpo import experiment as module
 from hpo.data.loading import load
 from hpo.errors import NoFiniteTrialError
-from hpo.experiment import Experiment, Joining, joined
+from hpo.experiment import Experiment
+from hpo.joining import Joining, joined
 from hpo.search.evaluation import Outcome
 from hpo.search.expectation import Expectation
 from hpo.search.loop import Recorded

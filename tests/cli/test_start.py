@@ -12,7 +12,7 @@ import optuna
 import pytest
 
 from hpo.data.loading import load
-from hpo.experiment import joined
+from hpo.joining import joined
 from hpo.search.loop import OthersTrain, RoundClaimed
 from hpo.search.narrowing import place
 from hpo.search.space import SearchSpace

@@ -186,7 +186,7 @@ def undisturbed(helper: Helper, folder: Path, *command: str) -> Calm:
     """Run the command in peace, and count what it does."""
     template = folder / "template"
     template.mkdir()
-    killed = helper.run(template, *command, fault=Fault("kill", "hpo.experiment:_record"))
+    killed = helper.run(template, *command, fault=Fault("kill", "hpo.joining:_record"))
     assert killed.code == -signal.SIGKILL, killed.err
     with closing(sqlite3.connect(template / "hpo.db")) as connection:
         # Closed in order it is one file, without a log.

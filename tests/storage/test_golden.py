@@ -16,7 +16,8 @@ import optuna
 import pytest
 
 from hpo.data.loading import load
-from hpo.experiment import Experiment, joined
+from hpo.experiment import Experiment
+from hpo.joining import joined
 from hpo.search.narrowing import FinishedTrial, NarrowingSettings, propose
 from hpo.search.space import SearchSpace
 from hpo.settings import Settings

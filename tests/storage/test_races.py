@@ -17,7 +17,8 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage, fail_stale_trials
 
 from hpo.data.loading import load
-from hpo.experiment import Experiment, joined
+from hpo.experiment import Experiment
+from hpo.joining import joined
 from hpo.search.evaluation import Outcome, Slot, train_slots
 from hpo.search.narrowing import Box, place, propose
 from hpo.search.space import SearchSpace
