@@ -13,22 +13,23 @@ from optuna.trial import TrialState
 from sqlalchemy import Connection
 
 from storage.errors import StorageError, StudyGoneError
+from storage.optuna_models import (
+    ATTRIBUTES,
+    INTERMEDIATE,
+    PARAMS,
+    STUDIES,
+    STUDY_USER,
+    TRIALS,
+    VALUES,
+)
 from storage.ordinary import by_revision
 from storage.records import Stage, TrialRecord
-
-_STUDIES: sa.Table = models.StudyModel.__table__
-_STUDY_ATTRIBUTES: sa.Table = models.StudyUserAttributeModel.__table__
-_TRIALS: sa.Table = models.TrialModel.__table__
-_PARAMS: sa.Table = models.TrialParamModel.__table__
-_VALUES: sa.Table = models.TrialValueModel.__table__
-_ATTRIBUTES: sa.Table = models.TrialUserAttributeModel.__table__
-_INTERMEDIATE: sa.Table = models.TrialIntermediateValueModel.__table__
 
 
 @by_revision
 def studies(connection: Connection) -> dict[str, int]:
     """Name -> number in Optuna's tables, of every study, the oldest first."""
-    query = sa.select(_STUDIES.c.study_name, _STUDIES.c.study_id).order_by(_STUDIES.c.study_id)
+    query = sa.select(STUDIES.c.study_name, STUDIES.c.study_id).order_by(STUDIES.c.study_id)
     return {row.study_name: row.study_id for row in connection.execute(query)}
 
 
@@ -38,8 +39,8 @@ def find_study(connection: Connection, name: str) -> int | None:
 
     Raises ``StorageError`` for a name that the database, MySQL say, takes for another study's.
     """
-    query = sa.select(_STUDIES.c.study_name, _STUDIES.c.study_id)
-    row = connection.execute(query.where(_STUDIES.c.study_name == name)).first()
+    query = sa.select(STUDIES.c.study_name, STUDIES.c.study_id)
+    row = connection.execute(query.where(STUDIES.c.study_name == name)).first()
     if row is None:
         return None
     if row.study_name != name:
@@ -53,34 +54,34 @@ def find_study(connection: Connection, name: str) -> int | None:
 @by_revision
 def study_attributes(connection: Connection, study_id: int) -> dict[str, Any]:
     """The user attributes of a study; empty if it is not there."""
-    query = sa.select(_STUDY_ATTRIBUTES.c.key, _STUDY_ATTRIBUTES.c.value_json)
-    rows = connection.execute(query.where(_STUDY_ATTRIBUTES.c.study_id == study_id))
+    query = sa.select(STUDY_USER.c.key, STUDY_USER.c.value_json)
+    rows = connection.execute(query.where(STUDY_USER.c.study_id == study_id))
     return {key: json.loads(text) for key, text in rows}
 
 
 @by_revision
 def attributes_named(connection: Connection, key: str) -> dict[int, Any]:
     """Study -> its user attribute of this name, of the studies that have it."""
-    query = sa.select(_STUDY_ATTRIBUTES.c.study_id, _STUDY_ATTRIBUTES.c.value_json)
-    rows = connection.execute(query.where(_STUDY_ATTRIBUTES.c.key == key))
+    query = sa.select(STUDY_USER.c.study_id, STUDY_USER.c.value_json)
+    rows = connection.execute(query.where(STUDY_USER.c.key == key))
     return {study_id: json.loads(text) for study_id, text in rows}
 
 
 @by_revision
 def count(connection: Connection, study_id: int) -> int:
     """How many trials the study has; raises ``StudyGoneError`` if it was deleted."""
-    exists = sa.select(_STUDIES.c.study_id).where(_STUDIES.c.study_id == study_id)
+    exists = sa.select(STUDIES.c.study_id).where(STUDIES.c.study_id == study_id)
     if connection.execute(exists).first() is None:
         raise StudyGoneError("the study was deleted while it was searched")
-    query = sa.select(sa.func.count()).where(_TRIALS.c.study_id == study_id)
+    query = sa.select(sa.func.count()).where(TRIALS.c.study_id == study_id)
     return int(connection.execute(query).scalar_one())
 
 
 @by_revision
 def states(connection: Connection, study_id: int) -> dict[str, int]:
     """Optuna's name of a state -> how many trials are in it."""
-    query = sa.select(_TRIALS.c.state, sa.func.count()).where(_TRIALS.c.study_id == study_id)
-    return {state.name: n for state, n in connection.execute(query.group_by(_TRIALS.c.state))}
+    query = sa.select(TRIALS.c.state, sa.func.count()).where(TRIALS.c.study_id == study_id)
+    return {state.name: n for state, n in connection.execute(query.group_by(TRIALS.c.state))}
 
 
 @by_revision
@@ -97,9 +98,9 @@ def trials(
     With all user attributes, or only those of the names ``attributes``; with ``intermediate``
     values only if these are wanted.
     """
-    chosen = sa.and_(_TRIALS.c.study_id == study_id, _TRIALS.c.trial_id >= since)
+    chosen = sa.and_(TRIALS.c.study_id == study_id, TRIALS.c.trial_id >= since)
     params = _params(connection, chosen)
-    named = chosen if attributes is None else sa.and_(chosen, _ATTRIBUTES.c.key.in_(attributes))
+    named = chosen if attributes is None else sa.and_(chosen, ATTRIBUTES.c.key.in_(attributes))
     known = _attributes(connection, named)
     values, costs = _values(connection, chosen)
     courses = _intermediate(connection, chosen) if intermediate else {}
@@ -122,9 +123,9 @@ def trials(
 def stages(connection: Connection, study_id: int, since: int = 0) -> list[Stage]:
     """How far the trials from Optuna's id ``since`` on have come, in the order of their numbers."""
     query = (
-        sa.select(_TRIALS.c.number, _TRIALS.c.state, _TRIALS.c.trial_id)
-        .where(_TRIALS.c.study_id == study_id, _TRIALS.c.trial_id >= since)
-        .order_by(_TRIALS.c.number)
+        sa.select(TRIALS.c.number, TRIALS.c.state, TRIALS.c.trial_id)
+        .where(TRIALS.c.study_id == study_id, TRIALS.c.trial_id >= since)
+        .order_by(TRIALS.c.number)
     )
     rows = connection.execute(query).all()
     return [Stage(number, state.name, trial_id) for number, state, trial_id in rows]
@@ -139,11 +140,11 @@ def waiting(
     Those whose ids ``taken`` selects are left out, and so are those with an id below ``since``.
     """
     query = (
-        sa.select(_TRIALS.c.number, _TRIALS.c.trial_id)
-        .where(_TRIALS.c.study_id == study_id, _TRIALS.c.trial_id >= since)
-        .where(_TRIALS.c.state == TrialState.WAITING, _TRIALS.c.number < below)
-        .where(_TRIALS.c.trial_id.not_in(taken))
-        .order_by(_TRIALS.c.number)
+        sa.select(TRIALS.c.number, TRIALS.c.trial_id)
+        .where(TRIALS.c.study_id == study_id, TRIALS.c.trial_id >= since)
+        .where(TRIALS.c.state == TrialState.WAITING, TRIALS.c.number < below)
+        .where(TRIALS.c.trial_id.not_in(taken))
+        .order_by(TRIALS.c.number)
     )
     return list(connection.execute(query).all())
 
@@ -152,11 +153,11 @@ def waiting(
 def unfinished(connection: Connection, study_id: int, below: int, since: int = 0) -> set[str]:
     """Those of the states WAITING and RUNNING that trials under ``below`` are in."""
     query = (
-        sa.select(_TRIALS.c.state)
+        sa.select(TRIALS.c.state)
         .distinct()
-        .where(_TRIALS.c.study_id == study_id, _TRIALS.c.trial_id >= since)
-        .where(_TRIALS.c.state.in_([TrialState.WAITING, TrialState.RUNNING]))
-        .where(_TRIALS.c.number < below)
+        .where(TRIALS.c.study_id == study_id, TRIALS.c.trial_id >= since)
+        .where(TRIALS.c.state.in_([TrialState.WAITING, TrialState.RUNNING]))
+        .where(TRIALS.c.number < below)
     )
     return {state.name for state in connection.execute(query).scalars()}
 
@@ -168,16 +169,16 @@ def params_of(connection: Connection, ids: list[int]) -> dict[int, dict[str, Any
         return {}
     wanted = set(ids)
     # A range, because a statement takes a limited number of variables.
-    return _params(connection, _TRIALS.c.trial_id.between(min(ids), max(ids)), wanted)
+    return _params(connection, TRIALS.c.trial_id.between(min(ids), max(ids)), wanted)
 
 
 @by_revision
 def running(connection: Connection, ids: sa.Select[tuple[int]]) -> dict[int, int]:
     """Number -> Optuna's id, in order, of the RUNNING ones of the trials whose ids are selected."""
-    query = sa.select(_TRIALS.c.number, _TRIALS.c.trial_id).where(
-        _TRIALS.c.trial_id.in_(ids), _TRIALS.c.state == TrialState.RUNNING
+    query = sa.select(TRIALS.c.number, TRIALS.c.trial_id).where(
+        TRIALS.c.trial_id.in_(ids), TRIALS.c.state == TrialState.RUNNING
     )
-    rows = connection.execute(query.order_by(_TRIALS.c.number))
+    rows = connection.execute(query.order_by(TRIALS.c.number))
     return dict(rows.all())
 
 
@@ -186,15 +187,15 @@ def _params(
 ) -> dict[int, dict[str, Any]]:
     query = (
         sa.select(
-            _TRIALS.c.number,
-            _TRIALS.c.trial_id,
-            _PARAMS.c.param_name,
-            _PARAMS.c.param_value,
-            _PARAMS.c.distribution_json,
+            TRIALS.c.number,
+            TRIALS.c.trial_id,
+            PARAMS.c.param_name,
+            PARAMS.c.param_value,
+            PARAMS.c.distribution_json,
         )
-        .join_from(_TRIALS, _PARAMS, _TRIALS.c.trial_id == _PARAMS.c.trial_id)
+        .join_from(TRIALS, PARAMS, TRIALS.c.trial_id == PARAMS.c.trial_id)
         .where(chosen)
-        .order_by(_PARAMS.c.param_id)
+        .order_by(PARAMS.c.param_id)
     )
     known: dict[str, BaseDistribution] = {}
     params: dict[int, dict[str, Any]] = {}
@@ -211,9 +212,9 @@ def _values(
 ) -> tuple[dict[int, float], dict[int, tuple[float, ...]]]:
     """Number -> first value, and number -> the others, of those that have several."""
     query = (
-        sa.select(_TRIALS.c.number, _VALUES.c.objective, _VALUES.c.value, _VALUES.c.value_type)
-        .join_from(_TRIALS, _VALUES, _TRIALS.c.trial_id == _VALUES.c.trial_id)
-        .where(chosen, _TRIALS.c.state == TrialState.COMPLETE)
+        sa.select(TRIALS.c.number, VALUES.c.objective, VALUES.c.value, VALUES.c.value_type)
+        .join_from(TRIALS, VALUES, TRIALS.c.trial_id == VALUES.c.trial_id)
+        .where(chosen, TRIALS.c.state == TrialState.COMPLETE)
     )
     decode = models.TrialValueModel.stored_repr_to_value
     rows = connection.execute(query).all()
@@ -232,8 +233,8 @@ def _attributes(
     connection: Connection, chosen: sa.ColumnElement[bool]
 ) -> dict[int, dict[str, Any]]:
     query = (
-        sa.select(_TRIALS.c.number, _ATTRIBUTES.c.key, _ATTRIBUTES.c.value_json)
-        .join_from(_TRIALS, _ATTRIBUTES, _TRIALS.c.trial_id == _ATTRIBUTES.c.trial_id)
+        sa.select(TRIALS.c.number, ATTRIBUTES.c.key, ATTRIBUTES.c.value_json)
+        .join_from(TRIALS, ATTRIBUTES, TRIALS.c.trial_id == ATTRIBUTES.c.trial_id)
         .where(chosen)
     )
     attributes: dict[int, dict[str, Any]] = {}
@@ -246,12 +247,12 @@ def _intermediate(
     connection: Connection, chosen: sa.ColumnElement[bool]
 ) -> dict[int, dict[int, float]]:
     """Number -> step -> value, the steps in order."""
-    value, kind = _INTERMEDIATE.c.intermediate_value, _INTERMEDIATE.c.intermediate_value_type
+    value, kind = INTERMEDIATE.c.intermediate_value, INTERMEDIATE.c.intermediate_value_type
     query = (
-        sa.select(_TRIALS.c.number, _INTERMEDIATE.c.step, value, kind)
-        .join_from(_TRIALS, _INTERMEDIATE, _TRIALS.c.trial_id == _INTERMEDIATE.c.trial_id)
+        sa.select(TRIALS.c.number, INTERMEDIATE.c.step, value, kind)
+        .join_from(TRIALS, INTERMEDIATE, TRIALS.c.trial_id == INTERMEDIATE.c.trial_id)
         .where(chosen)
-        .order_by(_TRIALS.c.number, _INTERMEDIATE.c.step)
+        .order_by(TRIALS.c.number, INTERMEDIATE.c.step)
     )
     decode = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value
     found: dict[int, dict[int, float]] = {}

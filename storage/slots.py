@@ -21,18 +21,19 @@ from sqlalchemy import Connection
 
 from storage import bulk, history
 from storage.errors import StorageError
+from storage.optuna_models import (
+    ATTRIBUTES,
+    DIRECTIONS,
+    INTERMEDIATE,
+    PARAMS,
+    STUDIES,
+    STUDY_SYSTEM,
+    STUDY_USER,
+    TRIALS,
+    VALUES,
+)
 from storage.ordinary import by_revision
 from storage.records import Json, Result, Slot
-
-_STUDIES: sa.Table = models.StudyModel.__table__
-_DIRECTIONS: sa.Table = models.StudyDirectionModel.__table__
-_STUDY_USER: sa.Table = models.StudyUserAttributeModel.__table__
-_STUDY_SYSTEM: sa.Table = models.StudySystemAttributeModel.__table__
-_TRIALS: sa.Table = models.TrialModel.__table__
-_PARAMS: sa.Table = models.TrialParamModel.__table__
-_VALUES: sa.Table = models.TrialValueModel.__table__
-_INTERMEDIATE: sa.Table = models.TrialIntermediateValueModel.__table__
-_ATTRIBUTES: sa.Table = models.TrialUserAttributeModel.__table__
 
 _FINITE = models.TrialValueModel.TrialValueType.FINITE.name
 
@@ -55,21 +56,21 @@ def create_study(
 
     It maximises the ``metric``, its first value, and minimises the ``costs``, its others.
     """
-    inserted = connection.execute(_STUDIES.insert(), {"study_name": name}).inserted_primary_key
+    inserted = connection.execute(STUDIES.insert(), {"study_name": name}).inserted_primary_key
     assert inserted is not None
     study_id = int(inserted[0])
     ways = [StudyDirection.MAXIMIZE, *(StudyDirection.MINIMIZE for _ in costs)]
     directions = [
         {"study_id": study_id, "objective": at, "direction": way} for at, way in enumerate(ways)
     ]
-    connection.execute(_DIRECTIONS.insert(), directions)
+    connection.execute(DIRECTIONS.insert(), directions)
     rows = [
         {"study_id": study_id, "key": key, "value_json": json.dumps(value)}
         for key, value in attributes.items()
     ]
-    connection.execute(_STUDY_USER.insert(), rows)
+    connection.execute(STUDY_USER.insert(), rows)
     names = {"study_id": study_id, "key": METRIC_NAMES, "value_json": json.dumps([metric, *costs])}
-    connection.execute(_STUDY_SYSTEM.insert(), names)
+    connection.execute(STUDY_SYSTEM.insert(), names)
     return study_id
 
 
@@ -81,9 +82,9 @@ def lock_study(connection: Connection, study_id: int, attribute: str) -> Json:
     study, is not there.
     """
     query = (
-        sa.select(_STUDY_USER.c.value_json)
-        .join_from(_STUDIES, _STUDY_USER, _STUDIES.c.study_id == _STUDY_USER.c.study_id)
-        .where(_STUDIES.c.study_id == study_id, _STUDY_USER.c.key == attribute)
+        sa.select(STUDY_USER.c.value_json)
+        .join_from(STUDIES, STUDY_USER, STUDIES.c.study_id == STUDY_USER.c.study_id)
+        .where(STUDIES.c.study_id == study_id, STUDY_USER.c.key == attribute)
         .with_for_update()
     )
     text = connection.execute(query).scalar()
@@ -111,12 +112,12 @@ def create(
             "program removed some; use another --study"
         )
     rows = [{"number": slot.number, "study_id": study_id, "state": "WAITING"} for slot in slots]
-    connection.execute(_TRIALS.insert(), rows)
+    connection.execute(TRIALS.insert(), rows)
     ids = _newest(connection, study_id, len(slots))
     described = {name: distribution_to_json(each) for name, each in distributions.items()}
     bulk.insert(
         connection,
-        _PARAMS,
+        PARAMS,
         ("trial_id", "param_name", "param_value", "distribution_json"),
         (
             (ids[slot.number], name, distributions[name].to_internal_repr(value), described[name])
@@ -130,9 +131,9 @@ def create(
 def _newest(connection: Connection, study_id: int, limit: int) -> dict[int, int]:
     """Number -> Optuna's id, of the trials that were entered last."""
     query = (
-        sa.select(_TRIALS.c.number, _TRIALS.c.trial_id)
-        .where(_TRIALS.c.study_id == study_id)
-        .order_by(_TRIALS.c.trial_id.desc())
+        sa.select(TRIALS.c.number, TRIALS.c.trial_id)
+        .where(TRIALS.c.study_id == study_id)
+        .order_by(TRIALS.c.trial_id.desc())
         .limit(limit)
     )
     return dict(connection.execute(query).all())
@@ -141,9 +142,9 @@ def _newest(connection: Connection, study_id: int, limit: int) -> dict[int, int]
 @by_revision
 def start(connection: Connection, ids: sa.Select[tuple[int]]) -> None:
     """Set the WAITING ones of the trials whose ids are selected RUNNING."""
-    begin = {_TRIALS.c.state: TrialState.RUNNING, _TRIALS.c.datetime_start: _now()}
-    chosen = sa.and_(_TRIALS.c.trial_id.in_(ids), _TRIALS.c.state == TrialState.WAITING)
-    connection.execute(_TRIALS.update().where(chosen).values(begin))
+    begin = {TRIALS.c.state: TrialState.RUNNING, TRIALS.c.datetime_start: _now()}
+    chosen = sa.and_(TRIALS.c.trial_id.in_(ids), TRIALS.c.state == TrialState.WAITING)
+    connection.execute(TRIALS.update().where(chosen).values(begin))
 
 
 @by_revision
@@ -154,13 +155,13 @@ def free(connection: Connection, study_id: int, claimed: sa.Select[Any], since: 
     its parameters.
     """
     loose = sa.and_(
-        _TRIALS.c.study_id == study_id,
-        _TRIALS.c.trial_id >= since,
-        _TRIALS.c.state == TrialState.RUNNING,
-        _TRIALS.c.trial_id.not_in(claimed),
+        TRIALS.c.study_id == study_id,
+        TRIALS.c.trial_id >= since,
+        TRIALS.c.state == TrialState.RUNNING,
+        TRIALS.c.trial_id.not_in(claimed),
     )
-    back = {_TRIALS.c.state: TrialState.WAITING, _TRIALS.c.datetime_start: None}
-    return connection.execute(_TRIALS.update().where(loose).values(back)).rowcount
+    back = {TRIALS.c.state: TrialState.WAITING, TRIALS.c.datetime_start: None}
+    return connection.execute(TRIALS.update().where(loose).values(back)).rowcount
 
 
 @by_revision
@@ -173,7 +174,7 @@ def finish(connection: Connection, ids: Mapping[int, int], results: Sequence[Res
         return
     bulk.insert(
         connection,
-        _VALUES,
+        VALUES,
         ("trial_id", "objective", "value", "value_type"),
         (
             (ids[each.number], objective, value, _FINITE)
@@ -183,7 +184,7 @@ def finish(connection: Connection, ids: Mapping[int, int], results: Sequence[Res
     )
     bulk.insert(
         connection,
-        _INTERMEDIATE,
+        INTERMEDIATE,
         ("trial_id", "step", "intermediate_value", "intermediate_value_type"),
         (
             (ids[each.number], step, *_intermediate(value))
@@ -193,7 +194,7 @@ def finish(connection: Connection, ids: Mapping[int, int], results: Sequence[Res
     )
     bulk.insert(
         connection,
-        _ATTRIBUTES,
+        ATTRIBUTES,
         ("trial_id", "key", "value_json"),
         (
             (ids[each.number], key, json.dumps(value))
@@ -205,9 +206,9 @@ def finish(connection: Connection, ids: Mapping[int, int], results: Sequence[Res
     for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
         ended = [ids[each.number] for each in results if each.state == state.name]
         for start in range(0, len(ended), _MOST_IDS):
-            some = _TRIALS.c.trial_id.in_(ended[start : start + _MOST_IDS])
-            end = {_TRIALS.c.state: state, _TRIALS.c.datetime_complete: now}
-            connection.execute(_TRIALS.update().where(some).values(end))
+            some = TRIALS.c.trial_id.in_(ended[start : start + _MOST_IDS])
+            end = {TRIALS.c.state: state, TRIALS.c.datetime_complete: now}
+            connection.execute(TRIALS.update().where(some).values(end))
 
 
 def _intermediate(value: float) -> tuple[float | None, str]:
