@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ import optuna
 import pytest
 
 from hpo import experiment as module
+from hpo import joining
 from hpo.data.loading import load
 from hpo.errors import NoFiniteTrialError
 from hpo.experiment import Experiment
@@ -333,7 +335,7 @@ def test_a_study_is_created_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, moment: str
 ) -> None:
     part, name = call.split(".")
-    write = getattr(getattr(module, part), name)
+    write = getattr(getattr(joining, part), name)
 
     def dying(*arguments: Any) -> None:
         if moment == "after":
@@ -341,7 +343,7 @@ def test_a_study_is_created_whole_or_not_at_all(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(getattr(module, part), name, dying)
+        patched.setattr(getattr(joining, part), name, dying)
         with pytest.raises(KeyboardInterrupt), held(tmp_path):
             pytest.fail("it was to die")
     for table in ("studies", "study_user_attributes", "study_system_attributes", "hpo_experiments"):
@@ -597,7 +599,9 @@ def test_who_has_joined_says_so_again_and_again(
     monkeypatch.setattr("storage.leases.BEAT_SECONDS", 0.01)
     with held(tmp_path) as experiment:
         for _ in range(2):
-            sql(tmp_path / "hpo.db", "UPDATE hpo_owners SET beat = 0")
+            # It may be beating right now.
+            with closing(sqlite3.connect(tmp_path / "hpo.db", timeout=30)) as other, other:
+                other.execute("UPDATE hpo_owners SET beat = 0")
             deadline = time.monotonic() + 30
             while sql(tmp_path / "hpo.db", "SELECT beat FROM hpo_owners") == [(0.0,)]:
                 assert time.monotonic() < deadline, "it was never heard again"

@@ -199,7 +199,8 @@ def test_r2_of_a_single_row_is_refused_before_training(sizes: dict[str, Any], pa
 def test_every_setting_is_compared(name: str) -> None:
     stored = settings().to_json()
     other = {**stored, name: SearchSpace.parse(["weight_decay=0..1"]).to_json()}
-    asked = other if name == "space" else {**stored, name: "other"}
+    asked = {**stored, name: [{"learning_rate": 0.5}] if name == "points" else "other"}
+    asked = other if name == "space" else asked
     assert describe_difference(stored, stored) == ""
     assert describe_difference(stored, asked).startswith(f"{name} ")
     without = {key: value for key, value in stored.items() if key != name}

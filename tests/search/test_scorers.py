@@ -168,6 +168,7 @@ def equal_to_accuracy() -> tuple[np.ndarray, np.ndarray, ScorerMetric]:
     return prediction, target, metric
 
 
+@pytest.mark.slow
 def test_the_expected_score_is_that_of_the_same_metric_as_a_mean_of_rows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -151,7 +151,7 @@ def cut_after_a_new_change(known: set[str]) -> Iterator[None]:
     [
         pytest.param("sqlite", marks=pytest.mark.slow),  # see test_creation.py
         pytest.param("postgresql", marks=pytest.mark.slow),
-        "mysql",
+        pytest.param("mysql", marks=pytest.mark.slow),
     ],
     indirect=True,
 )
