@@ -200,7 +200,7 @@ def test_who_diverges_is_no_business_of_the_judge() -> None:
 
 
 def test_an_epoch_is_paid_by_those_who_train_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of 16 epochs takes a second of this clock: one is for four trials, the rest for three."""
+    """Each of 16 epochs takes a second of this clock: one is for four trials, others for three."""
     task, moments = problem(epochs=16), itertools.count()
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(moments)))
     gone, *others = train_slots(task, slots(4), judge=Listed({1: {0}}))
