@@ -34,6 +34,7 @@ def test_the_storage_is_measured_with_what_is_stored(capsys: pytest.CaptureFixtu
     assert "SQLite: at least" in captured.err
 
 
+@pytest.mark.slow
 def test_both_searches_train_on_the_same_rows(tmp_path: Path) -> None:
     workload = WORKLOADS["small"](None)
     seconds = search.run(workload, 4)
