@@ -10,16 +10,16 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from benchmarks.output import add_json, screen, write
+from benchmarks.timed_workers import TimedWorkers
 from hpo.data.loading import load
 from hpo.joining import joined
-from hpo.search.evaluation import Outcome, Slot, Workers
+from hpo.search.evaluation import Workers
 from hpo.search.loop import Recorded, search
-from hpo.search.pruning import Judge
 from hpo.search.space import SearchSpace
 from hpo.settings import Settings
 
@@ -27,25 +27,6 @@ STUDY = "breast_cancer"
 STEP = 1000
 TARGET = 1.2
 STATUS = Path("/proc/self/status")
-
-
-class Waiting:
-    """Trains with two workers and adds up the seconds that the search waits for them."""
-
-    def __init__(self, workers: Workers) -> None:
-        self.workers = workers
-        self.seconds = 0.0
-
-    def evaluate(self, slots: Sequence[Slot], judge: Judge | None) -> Iterator[list[Outcome]]:
-        """What the workers give."""
-        results = self.workers.evaluate(slots, judge)
-        while True:
-            began = time.perf_counter()
-            outcomes = next(results, None)
-            self.seconds += time.perf_counter() - began
-            if outcomes is None:
-                return
-            yield outcomes
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -95,7 +76,7 @@ def run(folder: Path, total: int) -> Iterator[dict[str, Any]]:
     url = f"sqlite:///{path}"
     with joined(load(STUDY), settings, study=STUDY, url=url, trials=total) as experiment:
         store = experiment.store
-        waiting = Waiting(Workers(experiment.prepared.problem, 2))
+        waiting = TimedWorkers(Workers(experiment.prepared.problem, 2), time.perf_counter)
         began, waited, done = time.perf_counter(), 0.0, 0
         for event in search(store, waiting.evaluate, store.space, experiment.narrowing, total):
             done += len(event.outcomes) if isinstance(event, Recorded) else 0

@@ -20,7 +20,6 @@ from statistics import median
 from typing import Any
 from uuid import uuid4
 
-import numpy as np
 import optuna
 
 from benchmarks.output import add_json, screen, write
@@ -76,10 +75,7 @@ def race(
     seconds: dict[int, list[float]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows = workload.split
-        X = np.concatenate([rows.X, rows.X_validation])
-        y = np.concatenate([rows.y, rows.y_validation])
-        np.savez(folder / "rows.npz", X=X, y=y)
+        workload.save(folder / "rows.npz")
         run(workload, folder, url, 8, 1, 1)  # the tables, and whatever is slow but once
         for _ in range(runs):
             for searches, found in seconds.items():

@@ -17,20 +17,19 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from benchmarks import selection
 from benchmarks.output import add_json, screen, write
 from benchmarks.selection import met
+from benchmarks.timed_workers import TimedWorkers
 from hpo.data.loading import load
 from hpo.data.metrics import default_metric
 from hpo.data.schema import infer_task
 from hpo.data.table import Dataset
 from hpo.joining import joined
 from hpo.search import loop
-from hpo.search.evaluation import Outcome, Slot, Workers
-from hpo.search.pruning import Judge
+from hpo.search.evaluation import Workers
 from hpo.search.space import SearchSpace
 from hpo.settings import DEFAULT_EPOCHS, PRUNERS, SCHEDULES, Settings
 
@@ -51,25 +50,6 @@ class Search(NamedTuple):
     training: float
     whole: float
     dropped: float
-
-
-class Timed:
-    """Trains, and adds up the processor seconds that it takes."""
-
-    def __init__(self, workers: Workers) -> None:
-        self.workers = workers
-        self.seconds = 0.0
-
-    def evaluate(self, slots: Sequence[Slot], judge: Judge | None) -> Iterator[list[Outcome]]:
-        """What the workers give."""
-        results = self.workers.evaluate(slots, judge)
-        while True:
-            began = time.process_time()
-            outcomes = next(results, None)
-            self.seconds += time.process_time() - began
-            if outcomes is None:
-                return
-            yield outcomes
 
 
 class Pair(NamedTuple):
@@ -157,7 +137,10 @@ def search(dataset: Dataset, seed: int, pruner: str, options: argparse.Namespace
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/hpo.db"
         with joined(dataset, settings, study="s", url=url, trials=options.trials) as experiment:
-            timed, store = Timed(Workers(experiment.prepared.problem, 1)), experiment.store
+            timed, store = (
+                TimedWorkers(Workers(experiment.prepared.problem, 1), time.process_time),
+                experiment.store,
+            )
             began = time.process_time()
             for _ in loop.search(
                 store,

@@ -101,10 +101,7 @@ def run(workload: Workload, trials: int) -> Times:
     """Seconds of all contestants for so many trials."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows = workload.split
-        X = np.concatenate([rows.X, rows.X_validation])
-        y = np.concatenate([rows.y, rows.y_validation])
-        np.savez(folder / "rows.npz", X=X, y=y)
+        workload.save(folder / "rows.npz")
         seconds = ours(workload, folder, trials)
         given = split(workload, folder) | {"points": points(folder)}
         reporting, silent = (theirs(given, folder, reports=each) for each in (True, False))

@@ -54,6 +54,12 @@ class Workload:
     targets: Mapping[str, float]
     peak_target: float
 
+    def save(self, path: Path) -> None:
+        """Write training and validation rows as ``hpo search`` reads them, NPZ with X and y."""
+        rows = self.split
+        X = np.concatenate([rows.X, rows.X_validation])
+        np.savez(path, X=X, y=np.concatenate([rows.y, rows.y_validation]))
+
     @property
     def sizes(self) -> tuple[int, ...]:
         """Units of each layer, from the inputs to the outputs."""

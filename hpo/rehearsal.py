@@ -11,10 +11,11 @@ import numpy as np
 from hpo import warm_start
 from hpo.data.table import Dataset
 from hpo.preparation import Prepared, prepare, refuse_equal_costs, refuse_giants
-from hpo.search.evaluation import Outcome, Slot, stacks, train_slots
+from hpo.search.evaluation import Outcome, Slot, train_slots
 from hpo.search.narrowing import NarrowingSettings, place
 from hpo.search.problem import Problem
 from hpo.search.space import SearchSpace
+from hpo.search.stacks import stacks
 from hpo.settings import Settings
 
 TRIAL_BYTES = 3000

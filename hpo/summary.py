@@ -58,11 +58,8 @@ def summarise(
     """
     winner = experiment.winner()
     trials = experiment.store.trials()
-    if selection is None:
-        expected, standard_error = experiment.expectation()
-    else:
+    if selection is not None:
         winner = next(each for each in trials if each.number == selection.number)
-        expected, standard_error = selection.record["expected"], selection.record["expected_se"]
     look = None if keep_sealed else experiment.test(winner, selection)
     states = Counter(trial.state for trial in trials)
     document = {
@@ -78,15 +75,7 @@ def summarise(
             "failed": states["FAIL"],
         },
         "rounds": _rounds(experiment, trials),
-        "best": {
-            "trial": winner.number,
-            "validation": winner.value,
-            "train": winner.attributes[OURS],
-            "expected": expected,
-            "expected_se": standard_error,
-            "params": winner.params,
-            "edges": _edges(experiment, winner),
-        },
+        "best": _best(experiment, winner, selection),
         "pareto": _pareto(experiment, trials),
         "selection": selection and _selection(selection),
         "test": {"score": look and look.score, "evaluations": len(experiment.looks())},
@@ -94,6 +83,25 @@ def summarise(
         "seconds": round(time.perf_counter() - started, 3),
     }
     return Summary(document, rank(trials)[:BEST], look, selection)
+
+
+def _best(
+    experiment: Experiment, winner: TrialRecord, selection: SelectionRecord | None
+) -> dict[str, Any]:
+    """The winner, and the score to expect of it."""
+    if selection is None:
+        expected, standard_error = experiment.expectation()
+    else:
+        expected, standard_error = selection.record["expected"], selection.record["expected_se"]
+    return {
+        "trial": winner.number,
+        "validation": winner.value,
+        "train": winner.attributes[OURS],
+        "expected": expected,
+        "expected_se": standard_error,
+        "params": winner.params,
+        "edges": _edges(experiment, winner),
+    }
 
 
 def _pareto(experiment: Experiment, trials: list[TrialRecord]) -> list[dict[str, Any]] | None:

@@ -510,7 +510,7 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @pytest.fixture
 def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stacks of one network, so that a search can be left between any two; nobody waits."""
-    monkeypatch.setattr("hpo.search.evaluation.MOST_MEMBERS", 1)
+    monkeypatch.setattr("hpo.search.stacks.MOST_MEMBERS", 1)
     monkeypatch.setattr("hpo.study_store.LONGEST_WAIT_SECONDS", 0)
 
 

@@ -19,6 +19,7 @@ from hpo.errors import UsageError
 
 if TYPE_CHECKING:
     from hpo.experiment import Experiment
+    from hpo.rehearsal import Rehearsal
 
 
 def _sizes(_context: click.Context, _option: click.Parameter, text: str) -> tuple[int, ...]:
@@ -236,7 +237,7 @@ def search(
     # The libraries behind a search take a second to import, and --help needs none of them.
     import optuna
 
-    from hpo.cli.output import rehearsal, result
+    from hpo.cli.output import result
     from hpo.cli.progress import follow, say
     from hpo.experiment import check_pruner
     from hpo.joining import Joining, joined
@@ -261,9 +262,7 @@ def search(
                 keep=keep,
                 warm_storage=warm_start_storage or storage,
             )
-        for warning in plan.warnings:
-            say(f"note: {warning}")
-        emit(json.dumps(plan.document) if as_json else rehearsal(plan))
+        _print_plan(plan, as_json=as_json)
         return
     joining = Joining(artifacts, keep, warm_start_storage)
     with (
@@ -290,6 +289,15 @@ def search(
         emit(json.dumps(summary.document, allow_nan=False))
     else:
         emit(result(summary, click.get_current_context().obj).rstrip("\n"))
+
+
+def _print_plan(plan: Rehearsal, *, as_json: bool) -> None:
+    from hpo.cli.output import rehearsal
+    from hpo.cli.progress import say
+
+    for warning in plan.warnings:
+        say(f"note: {warning}")
+    emit(json.dumps(plan.document) if as_json else rehearsal(plan))
 
 
 def _why_stopped(

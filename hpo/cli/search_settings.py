@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from hpo.settings import Settings
 
 
+_AS_THEY_ARE = (
+    "seed", "rounds", "sampler", "pruner", "group", "time", "positive", "hidden", "optimizer",
+    "epochs", "schedule", "cv", "asynchronous", "warm_start", "objectives",
+)  # fmt: skip
+"""Options that are settings of the same name."""
+
+
 def settings_of(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
     """The settings with what the data decide filled in."""
     from hpo.data.metrics import default_metric, find_metric
@@ -22,6 +29,7 @@ def settings_of(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
     from hpo.search.space import SearchSpace
 
     _check_sampler(options)
+    _check_pruner(options)
     if options["cv"] is not None and options["validation_size"] is not None:
         raise UsageError(
             f"--validation-size {options['validation_size']:g} makes no sense with --cv, where "
@@ -42,23 +50,6 @@ def settings_of(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
         )
     except ValueError as error:
         raise UsageError(str(error)) from error
-    given = (
-        "seed",
-        "rounds",
-        "sampler",
-        "pruner",
-        "group",
-        "time",
-        "positive",
-        "hidden",
-        "optimizer",
-        "epochs",
-        "schedule",
-        "cv",
-        "asynchronous",
-        "warm_start",
-        "objectives",
-    )
     return defaults.Settings(
         target=options["target"],
         header=not options["no_header"],
@@ -72,7 +63,7 @@ def settings_of(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
         # One cycle rises by itself, and a constant rate is constant.
         warmup=0.0 if options["schedule"] in {"constant", "one_cycle"} else defaults.DEFAULT_WARMUP,
         **sizes(options),
-        **{name: options[name] for name in given},
+        **{name: options[name] for name in _AS_THEY_ARE},
     )
 
 
@@ -87,13 +78,16 @@ def _check_sampler(options: Mapping[str, Any]) -> None:
         check_objectives(name, len(options["objectives"]))
     except ValueError as error:
         raise UsageError(str(error)) from error
-    if len(options["objectives"]) > 1 and options["pruner"] != "none":
-        raise UsageError(
-            f"--pruner {options['pruner']} drops trials by their score, and another objective may "
-            "speak for them: leave it out, or search for one objective"
-        )
     absent = list(missing(name))
     if absent:
         raise UsageError(
             f"--sampler {name} needs {' and '.join(absent)}: pip install 'hpo-stacks[{name}]'"
+        )
+
+
+def _check_pruner(options: Mapping[str, Any]) -> None:
+    if len(options["objectives"]) > 1 and options["pruner"] != "none":
+        raise UsageError(
+            f"--pruner {options['pruner']} drops trials by their score, and another objective may "
+            "speak for them: leave it out, or search for one objective"
         )

@@ -15,11 +15,12 @@ from hpo.nn.members import Rows
 from hpo.nn.network import predict
 from hpo.nn.training import Curves, train
 from hpo.search import streams
-from hpo.search.evaluation import plain, stacks
+from hpo.search.evaluation import plain
 from hpo.search.folds import Folds, count_folds
 from hpo.search.narrowing import Point
 from hpo.search.problem import Problem
 from hpo.search.processes import spread
+from hpo.search.stacks import stacks
 from hpo.search.views import Part, View, divided, view
 
 

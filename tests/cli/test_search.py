@@ -787,7 +787,7 @@ def test_a_timeout_ends_well_and_the_same_command_goes_on_to_the_same_trials(
     hpo: Hpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: int
 ) -> None:
     """The clock is looked at before a step, before a stack, and after each epoch."""
-    monkeypatch.setattr("hpo.search.evaluation.MOST_MEMBERS", 2)
+    monkeypatch.setattr("hpo.search.stacks.MOST_MEMBERS", 2)
     calm = search(hpo, "--storage", "sqlite:///calm.db", data="diabetes")
     clock = Clock(looks)
     with monkeypatch.context() as patched:

@@ -18,9 +18,10 @@ from hpo.nn.members import Rows
 from hpo.nn.network import predict
 from hpo.nn.training import train
 from hpo.preparation import prepare
-from hpo.search import evaluation, streams
-from hpo.search.evaluation import Outcome, Slot, Workers, stack_size, stacks, train_slots
+from hpo.search import streams
+from hpo.search.evaluation import Outcome, Slot, Workers, train_slots
 from hpo.search.problem import Problem
+from hpo.search.stacks import MOST_MEMBERS, stack_size, stacks
 from tests.search.test_evaluation import by_number, essence, slots
 from tests.test_preparation import settings
 
@@ -206,12 +207,12 @@ def test_stacks_hold_whole_trials_and_count_their_networks(monkeypatch: pytest.M
     found = stacks(task, slots(42), 1, K)
     assert sorted(slot.number for stack in found for slot in stack) == list(range(42))
     assert [len(stack) for stack in found] == [21, 21]
-    assert 21 * K <= evaluation.MOST_MEMBERS < 22 * K
+    assert 21 * K <= MOST_MEMBERS < 22 * K
     assert {len(stack) for stack in stacks(task, slots(8), 2, K)} == {4}
     each = task.member_bytes(task.recipe)
-    monkeypatch.setattr(evaluation, "STACK_BYTES", 2 * K * each)
+    monkeypatch.setattr("hpo.search.stacks.STACK_BYTES", 2 * K * each)
     assert stack_size(task, task.recipe, 50, 1, K) == 2
-    monkeypatch.setattr(evaluation, "STACK_BYTES", K * each // 2)
+    monkeypatch.setattr("hpo.search.stacks.STACK_BYTES", K * each // 2)
     assert stack_size(task, task.recipe, 50, 1, K) == 1
     # Every row of the pool is predicted by every network in every epoch, and has two weights.
     plain = dataclasses.replace(task, folds=None)

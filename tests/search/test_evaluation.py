@@ -19,17 +19,10 @@ from hpo.data.metrics import METRICS
 from hpo.nn.network import predict
 from hpo.preparation import prepare
 from hpo.search import evaluation, processes, streams
-from hpo.search.evaluation import (
-    Outcome,
-    OutOfTimeError,
-    Slot,
-    Workers,
-    row_order,
-    stacks,
-    train_slots,
-)
+from hpo.search.evaluation import Outcome, OutOfTimeError, Slot, Workers, row_order, train_slots
 from hpo.search.problem import Problem
 from hpo.search.space import SearchSpace
+from hpo.search.stacks import stacks
 from hpo.settings import Settings
 from tests.search import chunks
 from tests.search.chunks import kills_for_a_wild_rate
@@ -216,9 +209,9 @@ def test_stacks_are_bounded_by_members_and_by_memory(monkeypatch: pytest.MonkeyP
     assert sizes(130, 2) == [33, 33, 33, 31]
     assert sizes(9, 4) == [3, 3, 3]
     assert sizes(2, 4) == [1, 1]
-    monkeypatch.setattr(evaluation, "STACK_BYTES", 5 * needed + 1)
+    monkeypatch.setattr("hpo.search.stacks.STACK_BYTES", 5 * needed + 1)
     assert sizes(12, 1) == [4, 4, 4]
-    monkeypatch.setattr(evaluation, "STACK_BYTES", needed - 1)
+    monkeypatch.setattr("hpo.search.stacks.STACK_BYTES", needed - 1)
     assert sizes(2, 1) == [1, 1]
 
 
@@ -329,7 +322,7 @@ def test_what_is_not_trained_in_time_is_left_out(monkeypatch: pytest.MonkeyPatch
     """Three stacks of two: one is done in time, one is broken off, one is not begun."""
     task = problem(epochs=2)
     alone = {slot.number: essence(train_slots(task, [slot])[0]) for slot in slots(6)}
-    monkeypatch.setattr(evaluation, "MOST_MEMBERS", 2)
+    monkeypatch.setattr("hpo.search.stacks.MOST_MEMBERS", 2)
     # Each stack is begun by a look at the clock, and each of its epochs ends with one.
     shown = clock(0, 0, 0, 0, 9, 9)
     monkeypatch.setattr(evaluation, "time", shown)

@@ -292,6 +292,21 @@ class Crowd:
         """Whether or not it is: it was silent for too long."""
         self.study.release(name)
 
+    def play(self, moves: list[tuple[str, int]]) -> None:
+        """Two searches for 40 trials, then ``moves``, then all go on to their end."""
+        for total in (40, 40):
+            self.start(total)
+        for move, number in moves:
+            if move == "advance":
+                self.advance(number)
+            elif move == "kill":
+                self.kill(number)
+            elif move == "take for dead":
+                self.take_for_dead(number)
+            else:
+                self.start(TOTALS[number])
+        self.finish()
+
     def finish(self) -> None:
         """Let all dead be seen, and the others go on in turn until nothing is left to do."""
         for name in range(self.started + 1):
@@ -326,18 +341,7 @@ def test_searches_that_share_a_study_lead_to_the_trials_of_one(
     moves: list[tuple[str, int]], others: list[int]
 ) -> None:
     crowd = Crowd(iter(others))
-    for total in (40, 40):
-        crowd.start(total)
-    for move, number in moves:
-        if move == "advance":
-            crowd.advance(number)
-        elif move == "kill":
-            crowd.kill(number)
-        elif move == "take for dead":
-            crowd.take_for_dead(number)
-        else:
-            crowd.start(TOTALS[number])
-    crowd.finish()
+    crowd.play(moves)
     assert_calm(crowd.study)
     assert sorted(crowd.recorded) == list(range(40)), "a result was lost, or told twice"
 
@@ -404,18 +408,7 @@ def test_asynchronous_searches_lose_and_double_nothing(
     moves: list[tuple[str, int]], others: list[int]
 ) -> None:
     crowd = Crowd(iter(others), MemoryStudy(asynchronous=True))
-    for total in (40, 40):
-        crowd.start(total)
-    for move, number in moves:
-        if move == "advance":
-            crowd.advance(number)
-        elif move == "kill":
-            crowd.kill(number)
-        elif move == "take for dead":
-            crowd.take_for_dead(number)
-        else:
-            crowd.start(TOTALS[number])
-    crowd.finish()
+    crowd.play(moves)
     assert_sound(crowd.study)
     assert sorted(crowd.recorded) == list(range(40)), "a result was lost, or told twice"
 

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from hpo.nn.architecture import Architecture, Head
 from hpo.nn.members import TrainingSettings
 from hpo.nn.schedules import Schedule
-from hpo.search.evaluation import Slot, Workers, stacks, train_slots
+from hpo.search.evaluation import Slot, Workers, train_slots
 from hpo.search.narrowing import NarrowingSettings, propose
 from hpo.search.recipe import Recipe
 from hpo.search.space import SearchSpace
+from hpo.search.stacks import stacks
 from hpo.search.tunable import STRUCTURAL, TUNABLE
 from tests.search.test_evaluation import by_number, problem
 
