@@ -62,6 +62,7 @@ class StudyStore:
         self.keep = keep
         self.owner = leases.this_process()
         self.known = KnownTrials(study_id)
+        self._begun = False
 
     @contextmanager
     def join(self) -> Iterator[None]:
@@ -130,14 +131,21 @@ class StudyStore:
         self.write(create)
 
     def claim(self, below: int) -> list[Slot]:
-        """Take a fair share of the waiting trials numbered under ``below``."""
+        """Take a fair share of the waiting trials numbered under ``below``.
+
+        On a server the first time that is at most half of them: another search may be about to
+        join, which would have nothing to do until the next round.
+        """
+        on_server = self.rounds.place.path is None
 
         def claim(connection: Connection) -> list[records.Slot]:
-            since = self.known.since
-            return leases.claim(connection, self.study_id, self.uid, self.owner, below, since)
+            of_study = connection, self.study_id, self.uid, self.owner
+            expected = 2 if on_server and not self._begun else 1
+            return leases.claim(*of_study, below, self.known.since, expected)
 
         claimed = [Slot(slot.number, slot.params) for slot in self.write(claim)]
         self.known.claim(claimed)
+        self._begun |= bool(claimed)
         return claimed
 
     def wait(self, below: int) -> bool:

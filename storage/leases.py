@@ -63,13 +63,20 @@ def beat(connection: Connection, experiment: str, owner: Owner) -> None:
 
 
 def claim(
-    connection: Connection, study_id: int, experiment: str, owner: Owner, below: int, since: int = 0
+    connection: Connection,
+    study_id: int,
+    experiment: str,
+    owner: Owner,
+    below: int,
+    since: int = 0,
+    expected: int = 1,
 ) -> list[Slot]:
     """Take a fair share of the WAITING trials under ``below``, those of dead owners included.
 
     What ``owner`` holds already is returned first: a claim whose answer got lost. Trials from
-    Optuna's id ``since`` on are looked at. Raises ``StorageError`` for a trial without parameters,
-    as other programs enqueue them.
+    Optuna's id ``since`` on are looked at. ``expected``: share with so many searches at least, if
+    fewer are there yet. Raises ``StorageError`` for a trial without parameters, as other programs
+    enqueue them.
     """
     reap(connection, study_id, experiment, since)
     beat(connection, experiment, owner)
@@ -80,7 +87,7 @@ def claim(
     if not ids:
         taken = _claimed(experiment)
         free = history.waiting(connection, study_id, below, since, taken)
-        ids = dict(free[: -(-len(free) // searches)])
+        ids = dict(free[: -(-len(free) // max(searches, expected))])
         rows = ((experiment, number, owner.uid, trial_id) for number, trial_id in ids.items())
         columns = ("experiment", "number", "owner", "trial_id")
         bulk.insert(connection, claims, columns, rows)

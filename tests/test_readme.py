@@ -67,6 +67,7 @@ def test_the_code_blocks_run_in_their_order(hpo: Hpo, tmp_path: Path) -> None:
         assert done.stdout
 
 
+@pytest.mark.slow
 def test_the_capture_has_the_form_of_what_is_printed(hpo: Hpo) -> None:
     shown = blocks("text")[0]
     printed = hpo("search", "digits").out.replace(" --workers 1", "")

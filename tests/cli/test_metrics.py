@@ -59,7 +59,7 @@ def test_a_search_for_one_class(hpo: Hpo, tmp_path: Path, patients: Path) -> Non
 @pytest.mark.parametrize(
     ("data", "metric", "repeats"),
     [
-        ("iris", "roc_auc_ovo_weighted", 0),
+        pytest.param("iris", "roc_auc_ovo_weighted", 0, marks=pytest.mark.slow),
         ("iris", "d2_log_loss_score", 3),
         ("diabetes", "neg_median_absolute_error", 0),
         ("diabetes", "neg_mean_gamma_deviance", 3),

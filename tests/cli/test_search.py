@@ -933,6 +933,7 @@ def test_the_room_that_a_dry_run_foretells_is_about_what_is_taken(hpo: Hpo, tmp_
     assert taken / 2 < foretold < taken * 2
 
 
+@pytest.mark.slow
 def test_the_time_that_a_dry_run_foretells_is_about_what_it_takes(hpo: Hpo) -> None:
     """Within a wide margin, for cores are shared."""
     slow = ("--trials", 20, "--rounds", 1, "--hidden", "96,96", "--epochs", 40, "--patience", 0)

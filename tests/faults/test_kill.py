@@ -39,6 +39,7 @@ def kill_when(folder: Path, moment: Callable[[dict[int, Trial]], bool]) -> dict[
     return finished(trials_so_far(path, "digits"))
 
 
+@pytest.mark.slow
 def test_three_kills_change_nothing(tmp_path: Path) -> None:
     (tmp_path / "calm").mkdir()
     (tmp_path / "killed").mkdir()

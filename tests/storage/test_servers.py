@@ -265,6 +265,11 @@ def while_training(monkeypatch: pytest.MonkeyPatch, nth: int, action: Callable[[
     monkeypatch.setattr(evaluation, "train_slots", wrapped)
 
 
+def second_round(database: Database) -> int:
+    """The how-manieth stack is the second round: on servers the first round is two halves."""
+    return 2 if database.kind == "sqlite" else 3
+
+
 def networks(folder: Path) -> set[str]:
     return {path.stem for path in folder.glob("*.artifacts/*.npz")}
 
@@ -280,7 +285,7 @@ def test_a_study_that_is_deleted_ends_the_search_in_one_line_and_its_networks_st
             optuna.delete_study(study_name="iris", storage=storage)
 
     with monkeypatch.context() as patched:
-        while_training(patched, 2, delete)
+        while_training(patched, second_round(database), delete)
         ran = hpo(*command)
     assert (ran.code, ran.out) == (4, "")
     last = ran.err.splitlines()[-1]
@@ -351,7 +356,7 @@ def test_a_study_that_the_dashboard_renames_goes_on_under_its_new_name(
         assert status.startswith("201 ")
 
     with monkeypatch.context() as patched:
-        while_training(patched, 2, rename)
+        while_training(patched, second_round(database), rename)
         ran = hpo(*command)
     assert ran.code == 4
     assert ran.err.splitlines()[-1] == "hpo: the study was deleted while it was searched"
