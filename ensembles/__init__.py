@@ -1,0 +1,48 @@
+"""Ensembles of anything with ``fit`` and ``predict``, as scikit-learn estimators.
+
+Networks that can train many at once are trained as one stack; other learners by joblib.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ensembles.bagging import BaggingClassifier, BaggingRegressor
+    from ensembles.errors import LeakError
+    from ensembles.greedy import GreedySelectionClassifier, GreedySelectionRegressor
+    from ensembles.out_of_fold import Stored
+    from ensembles.stacking import StackingClassifier, StackingRegressor
+    from ensembles.voting import VotingClassifier, VotingRegressor
+
+__all__ = [
+    "BaggingClassifier",
+    "BaggingRegressor",
+    "GreedySelectionClassifier",
+    "GreedySelectionRegressor",
+    "LeakError",
+    "StackingClassifier",
+    "StackingRegressor",
+    "Stored",
+    "VotingClassifier",
+    "VotingRegressor",
+]
+
+_HOMES = {
+    "BaggingClassifier": "ensembles.bagging",
+    "BaggingRegressor": "ensembles.bagging",
+    "GreedySelectionClassifier": "ensembles.greedy",
+    "GreedySelectionRegressor": "ensembles.greedy",
+    "LeakError": "ensembles.errors",
+    "StackingClassifier": "ensembles.stacking",
+    "StackingRegressor": "ensembles.stacking",
+    "Stored": "ensembles.out_of_fold",
+    "VotingClassifier": "ensembles.voting",
+    "VotingRegressor": "ensembles.voting",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562): scikit-learn takes a second."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ensembles' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,152 @@
+"""Greedy selection of an ensemble from many models (Caruana et al. 2004)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensembles.losses import Loss, Values, mean_loss
+
+TIE = 1e-12
+"""Losses that differ by less than this share of them are equal: sums round in different ways."""
+
+
+@dataclass(frozen=True, eq=False)
+class Selected:
+    """The share of each member, and how the selection went.
+
+    ``weights`` (members,), sum 1. ``order`` are the members, step by step, up to the best prefix;
+    ``losses`` are those of all steps that were tried, so ``losses[len(order) - 1]`` is that of the
+    selection. Of several bags both are empty.
+    """
+
+    weights: Values
+    order: tuple[int, ...]
+    losses: tuple[float, ...]
+
+
+def select(
+    predictions: NDArray[Any],
+    y: NDArray[Any],
+    loss: Loss,
+    *,
+    steps: int = 50,
+    initial: int = 0,
+    sample_weight: NDArray[Any] | None = None,
+    costs: NDArray[Any] | None = None,
+    budget: NDArray[Any] | None = None,
+) -> Selected:
+    """Add the member that lowers the loss of the mean most, again and again.
+
+    Parameters
+    ----------
+    predictions : (members, rows, outputs)
+    y : class indices (rows,), or values (rows, outputs)
+    steps : how many members are added; one may be added several times. The best prefix is kept,
+        the shortest of equal ones.
+    initial : begin with so many of the best single members (section 2.2)
+    sample_weight : (rows,)
+    costs, budget : (members, kinds) and (kinds,): the costs of the members taken, each counted
+        once, may add up to no more
+
+    Of members that are equally good one that was taken before is added, and then the first one.
+
+    Raises
+    ------
+    ValueError
+        If no member fits the budget.
+    """
+    evidence = loss.evidence(predictions, y)
+    affordable = _Budget(costs, budget, len(evidence))
+    ranked = np.argsort(mean_loss(loss, evidence, sample_weight), kind="stable")
+    order: list[int] = []
+    losses: list[float] = []
+    total = np.zeros(evidence.shape[1:])
+    taken = np.zeros(len(evidence), dtype=bool)
+    while len(order) < max(steps, 1):
+        possible = affordable.beside(taken)
+        if len(order) < initial:
+            possible &= ~taken
+            best = next((int(each) for each in ranked if possible[each]), None)
+            if best is None:
+                initial = 0
+                continue
+            mean = (total + evidence[best]) / (len(order) + 1)
+            value = float(mean_loss(loss, mean, sample_weight))
+        else:
+            place = np.flatnonzero(possible)
+            tried = (total + evidence[place]) / (len(order) + 1)
+            of_place = mean_loss(loss, tried, sample_weight)
+            best, value = _first_of_the_best(place, of_place, taken)
+        order.append(best)
+        losses.append(value)
+        total += evidence[best]
+        taken[best] = True
+    length = _shortest_of_the_best(losses, min(max(initial, 1), len(losses)))
+    counts = np.bincount(order[:length], minlength=len(evidence))
+    return Selected(counts / length, tuple(order[:length]), tuple(losses))
+
+
+def select_from_bags(
+    predictions: NDArray[Any],
+    y: NDArray[Any],
+    loss: Loss,
+    *,
+    bags: int,
+    share: float = 0.5,
+    random_state: np.random.RandomState,
+    steps: int = 50,
+    initial: int = 0,
+    sample_weight: NDArray[Any] | None = None,
+) -> Selected:
+    """Select from ``bags`` random parts of the members, and add up what was taken (section 2.3).
+
+    ``share``: of all members in each bag. Other parameters as in `select`.
+    """
+    members = len(predictions)
+    size = max(1, round(share * members))
+    weights = np.zeros(members)
+    for _ in range(bags):
+        bag = np.sort(random_state.choice(members, size=size, replace=False))
+        found = select(
+            predictions[bag], y, loss, steps=steps, initial=initial, sample_weight=sample_weight
+        )
+        # Each bag counts alike, however many members it took.
+        weights[bag] += found.weights / bags
+    return Selected(weights, (), ())
+
+
+class _Budget:
+    """What may still be taken."""
+
+    def __init__(
+        self, costs: NDArray[Any] | None, budget: NDArray[Any] | None, members: int
+    ) -> None:
+        self.costs = np.zeros((members, 1)) if costs is None else np.asarray(costs, np.float64)
+        self.budget = np.zeros(1) if budget is None else np.asarray(budget, np.float64)
+        if not self.beside(np.zeros(members, dtype=bool)).any():
+            raise ValueError("no member fits the budget")
+
+    def beside(self, taken: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which members fit, those that were taken being free."""
+        spent = self.costs[taken].sum(axis=0)
+        fits: NDArray[np.bool_] = (spent + self.costs <= self.budget).all(axis=1) | taken
+        return fits
+
+
+def _first_of_the_best(
+    place: NDArray[np.int64], losses: Values, taken: NDArray[np.bool_]
+) -> tuple[int, float]:
+    equal = losses <= losses.min() + TIE * abs(losses.min())
+    known = equal & taken[place]
+    chosen = np.flatnonzero(known if known.any() else equal)[0]
+    return int(place[chosen]), float(losses[chosen])
+
+
+def _shortest_of_the_best(losses: list[float], least: int) -> int:
+    """The length, at least ``least``, of the prefix with the least loss."""
+    after = np.array(losses[least - 1 :])
+    return least + int(np.flatnonzero(after <= after.min() + TIE * abs(after.min()))[0])

@@ -1,0 +1,32 @@
+"""Targets as ensembles learn them: indices of classes, or values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+from ensembles.losses import Values
+
+
+def classes_and_index(y: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The classes in their order, and for each row the place of its own; (classes,), (rows,)."""
+    y = column_or_1d(y, warn=True)
+    check_classification_targets(y)
+    classes, index = np.unique(y, return_inverse=True)
+    return classes, index.astype(np.int64)
+
+
+def flat_values(y: Any) -> Values:
+    """Numbers (rows,)."""
+    values: Values = np.asarray(column_or_1d(y, warn=True), dtype=np.float64)
+    return values
+
+
+def most_probable(proba: NDArray[Any], classes: NDArray[Any]) -> NDArray[Any]:
+    """The class with the highest probability, the first of equal ones; (rows,)."""
+    chosen: NDArray[Any] = classes[proba.argmax(axis=1)]
+    return chosen
