@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
+from sklearn.utils import get_tags, indexable
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
@@ -69,12 +70,29 @@ class Composition(_BaseComposition):  # type: ignore[misc]
                 )
         return found
 
-    def _targets(self, y: Any) -> NDArray[Any]:
-        """``y`` as the members learn it: indices of classes, or values; (rows,)."""
+    def _checked(self, X: Any, y: Any) -> tuple[Any, NDArray[Any]]:
+        """``X`` so that rows can be taken from it, and ``y`` as the members learn it, (rows,).
+
+        Features are the members' to check: they may be pipelines that take what others do not.
+        ``y`` are indices of classes, or values.
+        """
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None"
+            )
+        rows, _ = indexable(X, y)
         if is_classifier(self):
             self.classes_, index = classes_and_index(y)
-            return index
-        return flat_values(y)
+            return rows, index
+        return rows, flat_values(y)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        given = [each for _, each in self.estimators or () if not _is_dropped(each)]
+        learners = [each for each in given if hasattr(each, "__sklearn_tags__")]
+        tags.input_tags.sparse = all(get_tags(each).input_tags.sparse for each in learners)
+        tags.input_tags.allow_nan = all(get_tags(each).input_tags.allow_nan for each in learners)
+        return tags
 
     @property
     def _n_classes(self) -> int | None:

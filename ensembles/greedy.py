@@ -54,7 +54,7 @@ class BaseGreedySelection(Composition):
     def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
         check_members(self.members)
         learners = self._learners()
-        target = self._targets(y)
+        X, target = self._checked(X, y)
         weights = self._weights(sample_weight, X)
         n_classes = self._n_classes
         folds = deal(self.cv, X, target, groups, classes=n_classes is not None)

@@ -62,7 +62,9 @@ def fit_members(
         If the training of a member diverged, or weights cannot be used.
     """
     if isinstance(estimator, BatchLearner):
-        members = list(estimator.fit_many(X, y, params, weights))
+        # The first one's seed is also that of what all of them share, such as the order of rows.
+        leader = clone(estimator).set_params(**params[0])
+        members = list(leader.fit_many(X, y, params, weights))
         lost = sum(getattr(each, "diverged_", False) for each in members)
         if lost:
             raise ValueError(

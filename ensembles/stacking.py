@@ -73,7 +73,7 @@ class BaseStacking(Composition):
                 f"meta_features is one of {', '.join(KINDS)}, not {self.meta_features!r}"
             )
         first = self._learners()
-        target = self._targets(y)
+        X, target = self._checked(X, y)
         weights = self._weights(sample_weight, X)
         folds = deal(self.cv, X, target, groups, classes=self._n_classes is not None)
         layers = [first, *(self._further(each) for each in self.layers)]
@@ -220,10 +220,6 @@ class BaseStacking(Composition):
             inputs = self._inputs(columns, X) if columns else X
             columns.append(self._columns(stacked(members, inputs, self._n_classes)))
         return self._inputs(columns, X)
-
-    def transform(self, X: Any) -> Any:
-        """What the meta-model sees of new rows, (rows, columns)."""
-        return self._final_inputs(X)
 
     @property
     def estimators_(self) -> list[Any]:

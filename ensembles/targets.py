@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import column_or_1d
+from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from ensembles.losses import Values
@@ -15,6 +15,7 @@ from ensembles.losses import Values
 def classes_and_index(y: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """The classes in their order, and for each row the place of its own; (classes,), (rows,)."""
     y = column_or_1d(y, warn=True)
+    assert_all_finite(y, input_name="y")
     check_classification_targets(y)
     classes, index = np.unique(y, return_inverse=True)
     return classes, index.astype(np.int64)
@@ -23,6 +24,7 @@ def classes_and_index(y: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
 def flat_values(y: Any) -> Values:
     """Numbers (rows,)."""
     values: Values = np.asarray(column_or_1d(y, warn=True), dtype=np.float64)
+    assert_all_finite(values, input_name="y")
     return values
 
 

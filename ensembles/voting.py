@@ -34,7 +34,7 @@ class BaseVoting(Composition):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
         learners = self._learners()
-        target = self._targets(y)
+        X, target = self._checked(X, y)
         weights = self._weights(sample_weight, X)
         if isinstance(self.weights, str):
             if self.weights != BEST:
