@@ -44,7 +44,7 @@ class BaseVoting(Composition):
             shares, known = _given(self.weights, self.estimators, learners), None
         self.members_ = trained_members(learners, X, target, weights, n_jobs=self.n_jobs)
         self.weights_ = shares
-        self.out_of_fold_ = known
+        self.out_of_fold_: Any = known
         self._combination = WeightedMean(shares)
         self._keep_features(self._first_members())
         return self

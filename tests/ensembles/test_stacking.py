@@ -365,6 +365,7 @@ def test_the_stack_is_compared_on_rows_that_neither_it_nor_the_best_has_seen() -
     X, y = load_breast_cancer(return_X_y=True)
     stack = StackingClassifier(classifiers(), cv=FOLDS).fit(X, y)
     found = stack.comparison_
+    assert found is not None
     proba = stack.out_of_fold_
     columns = meta_features(proba, "proba", classes=True)
     ours = np.empty((len(y), 2))
@@ -385,6 +386,7 @@ def test_a_stack_that_is_no_better_than_its_best_member_says_so() -> None:
     ]
     meta = DecisionTreeClassifier(min_samples_leaf=10, random_state=0)
     found = StackingClassifier(learners, meta, cv=4).fit(X, y).comparison_
+    assert found is not None
     assert found.best == "constant"
     assert found.stack > found.single
 
@@ -485,5 +487,6 @@ class Mean(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 def test_a_learner_that_learns_nothing_is_given_no_weight() -> None:
     X, y = load_diabetes(return_X_y=True)
     stack = StackingRegressor([("mean", Mean()), ("ridge", Ridge())], cv=5).fit(X, y)
+    assert stack.comparison_ is not None
     assert stack.comparison_.best == "ridge"
     assert stack.score(X, y) > 0.3
