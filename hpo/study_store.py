@@ -224,10 +224,13 @@ class StudyStore:
         except (ArtifactError, DamagedModelError) as error:
             raise ArtifactError(f"trial {number}: {error}") from error
 
+    def kept(self) -> list[records.Kept]:
+        """The networks that are kept whole, the best first."""
+        return self.rounds.read(lambda connection: catalogue.load_artifacts(connection, self.uid))
+
     def _digest(self, number: int) -> str | None:
         """That of the trial's network, if it is kept."""
-        kept = self.rounds.read(lambda connection: catalogue.load_artifacts(connection, self.uid))
-        return next((each.digest for each in kept if each.number == number), None)
+        return next((each.digest for each in self.kept() if each.number == number), None)
 
     def _once(self, work: Callable[[Connection], T]) -> T:
         """A transaction on our study that is not tried again."""
@@ -278,7 +281,7 @@ class StudyStore:
 
     def _worth_keeping(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Those that are among the best so far; what falls out of them later is dropped then."""
-        kept = self.rounds.read(lambda connection: catalogue.load_artifacts(connection, self.uid))
+        kept = self.kept()
         values = {each.number: each.value for each in kept if each.value is not None}
         values |= {each.number: each.value for each in outcomes if each.value is not None}
         ranked = sorted(values, key=lambda number: (-values[number], number))

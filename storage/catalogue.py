@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from storage import bulk, schema
-from storage.records import ExperimentRecord, Kept, Result, RoundRecord, SelectionRecord
+from storage.records import (
+    EnsembleRecord,
+    ExperimentRecord,
+    Kept,
+    Result,
+    RoundRecord,
+    SelectionRecord,
+)
 
 _JSON_FIELDS = ("fingerprint", "settings", "preparation", "versions")
 _FLOAT32 = np.dtype("<f4")
@@ -145,6 +152,29 @@ def load_selection(
     )
 
 
+def save_ensemble(
+    connection: Connection, uid: str, new: EnsembleRecord, created_at: str
+) -> str | None:
+    """Enter an ensemble in place of one of the same name; returns the digest of that, if any."""
+    table = schema.ensembles
+    mine = sa.and_(table.c.experiment == uid, table.c.name == new.name)
+    old = connection.execute(sa.select(table.c.digest).where(mine)).scalar()
+    connection.execute(table.delete().where(mine))
+    values = {"experiment": uid, "created_at": created_at, "record": json.dumps(new.record)}
+    connection.execute(table.insert(), values | {"name": new.name, "digest": new.digest})
+    return old
+
+
+def load_ensembles(connection: Connection, uid: str) -> list[EnsembleRecord]:
+    """Every ensemble of the experiment, the oldest first."""
+    table = schema.ensembles
+    query = sa.select(table.c.name, table.c.digest, table.c.record)
+    rows = connection.execute(
+        query.where(table.c.experiment == uid).order_by(table.c.created_at, table.c.name)
+    )
+    return [EnsembleRecord(row.name, row.digest, json.loads(row.record)) for row in rows]
+
+
 def save_artifacts(connection: Connection, uid: str, kept: Sequence[Kept]) -> None:
     """Enter which stored network belongs to which trial."""
     if kept:
@@ -170,11 +200,15 @@ def drop_artifacts(connection: Connection, uid: str, numbers: Sequence[int]) -> 
 
 
 def unreferenced(connection: Connection, digests: Sequence[str]) -> list[str]:
-    """Those of ``digests`` that no kept network, no winner and no look at test rows refers to."""
-    kept = sa.select(schema.artifacts.c.digest).where(schema.artifacts.c.digest.in_(digests))
-    seen = sa.select(schema.test_looks.c.model).where(schema.test_looks.c.model.in_(digests))
-    chosen = sa.select(schema.selections.c.digest).where(schema.selections.c.digest.in_(digests))
-    used = set(connection.execute(sa.union(kept, seen, chosen)).scalars())
+    """Those of ``digests`` that no row refers to: of networks, winners, ensembles, or looks."""
+    columns = (
+        schema.artifacts.c.digest,
+        schema.test_looks.c.model,
+        schema.selections.c.digest,
+        schema.ensembles.c.digest,
+    )
+    queries = (sa.select(column).where(column.in_(digests)) for column in columns)
+    used = set(connection.execute(sa.union(*queries)).scalars())
     return [digest for digest in digests if digest not in used]
 
 

@@ -11,6 +11,9 @@ from sqlalchemy import Connection
 from storage import schema
 from storage.condition import tables
 
+ENSEMBLE = -1
+"""Stands where the number of a trial does, for a model that is of several."""
+
 
 class Made(NamedTuple):
     """When and from what an experiment was made, and where its networks are, as in its record."""
@@ -59,16 +62,19 @@ def array_bytes(connection: Connection) -> dict[str, int]:
 
 
 def networks(connection: Connection) -> dict[str, dict[str, int]]:
-    """Uid of an experiment -> digest of a model -> number of its trial.
+    """Uid of an experiment -> digest of a model -> number of its trial, -1 for an ensemble.
 
-    They are the networks of trials that are kept, and the winners that were trained again.
+    They are the networks of trials that are kept, the winners that were trained again, and
+    ensembles.
     """
     found: dict[str, dict[str, int]] = {}
-    for table in (schema.artifacts, schema.selections):
-        if table.name in tables(connection):
-            query = sa.select(table.c.experiment, table.c.number, table.c.digest)
-            for uid, number, digest in connection.execute(query.order_by(table.c.number)):
-                found.setdefault(uid, {})[digest] = number
+    present = tables(connection)
+    for table in (schema.artifacts, schema.selections, schema.ensembles):
+        if table.name in present:
+            number = table.c.number if "number" in table.c else sa.literal(ENSEMBLE)
+            query = sa.select(table.c.experiment, number, table.c.digest).order_by(number)
+            for uid, place, digest in connection.execute(query):
+                found.setdefault(uid, {})[digest] = place
     return found
 
 

@@ -59,6 +59,17 @@ class SelectionRecord(NamedTuple):
     refit: bool = False
 
 
+class EnsembleRecord(NamedTuple):
+    """An ensemble of a study: its name, the digest of the model, and how it came about.
+
+    ``record`` tells in plain values what it is made of, and what its parts and other methods score.
+    """
+
+    name: str
+    digest: str
+    record: dict[str, Json]
+
+
 class Slot(NamedTuple):
     """A trial to be trained: its number and its parameters."""
 

@@ -11,6 +11,7 @@ _TABLES = (
     schema.claims,
     schema.owners,
     schema.test_looks,
+    schema.ensembles,
     schema.selections,
     schema.artifacts,
     schema.predictions,

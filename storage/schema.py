@@ -102,6 +102,16 @@ selections = Table(
     _text("created_at"),
 )
 
+ensembles = Table(
+    "hpo_ensembles",
+    metadata,
+    _experiment(),
+    Column("name", String(64), primary_key=True),
+    Column("digest", String(64), nullable=False, index=True),  # of the model
+    _text("record"),  # JSON: members, methods and their scores
+    _text("created_at"),
+)
+
 owners = Table(
     "hpo_owners",
     metadata,

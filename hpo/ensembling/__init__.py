@@ -1,0 +1,1 @@
+"""Ensembles of a study's networks and of scikit-learn's learners: built, chosen, kept."""

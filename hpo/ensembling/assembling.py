@@ -1,0 +1,88 @@
+"""Ways of making one model of many candidates, each scored on rows that had no part in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression, RidgeCV
+
+from ensembles.combining import (
+    Combination,
+    Combiner,
+    Greedy,
+    Mean,
+    Simplex,
+    Single,
+    Stack,
+    WeightedMean,
+    held_out_predictions,
+    loss_for,
+)
+from ensembles.losses import Values, loss_of
+from hpo.ensembling.candidates import Candidate, Pool
+
+BEST = "best"
+"""The one best candidate, with which every ensemble is compared."""
+
+SHRINKAGE = 0.1
+"""C of the logistic regression that stacks: log-odds of good models hardly need to be changed."""
+
+METHODS = ("greedy", "stacking", "mean", "weights")
+
+
+@dataclass(frozen=True, eq=False)
+class Assembled:
+    """What a method made of the candidates.
+
+    ``prediction`` (rows, outputs) is that of rows of which neither the combination nor, of a
+    selection, the choice knew; ``loss`` is its log loss, or mean squared error in standard
+    deviations of the training target. ``combination`` is the one learnt from all rows.
+    """
+
+    method: str
+    combination: Combination
+    prediction: Values
+    loss: float
+
+
+def combiner(method: str, *, classes: bool) -> Combiner:
+    """How a method learns to combine."""
+    if method == BEST:
+        return Single(classes)
+    if method == "greedy":
+        return Greedy(classes)
+    if method == "mean":
+        return Mean(classes)
+    if method == "weights":
+        return Simplex(classes)
+    assert method == "stacking"
+    if classes:
+        return Stack(classes, LogisticRegression(C=SHRINKAGE, max_iter=5000), "log_odds")
+    return Stack(classes, RidgeCV(np.logspace(-3, 3, 13)))
+
+
+def assemble(method: str, candidates: Sequence[Candidate], pool: Pool) -> Assembled:
+    """Learn a combination of the candidates' predictions, and score it on rows it did not see.
+
+    Over folds: learnt from the rows of all folds but one, it predicts those of that one.
+    """
+    classes = pool.n_classes is not None
+    predictions = np.stack([each.prediction for each in candidates])
+    how = combiner(method, classes=classes)
+    prediction = held_out_predictions(how, predictions, pool.y, pool.folds)
+    learnt = how.fit(predictions, pool.y)
+    loss = loss_of(loss_for(classes=classes), prediction, pool.y)
+    return Assembled(method, learnt, prediction, loss)
+
+
+def trimmed(
+    assembled: Assembled, candidates: Sequence[Candidate]
+) -> tuple[Combination, list[Candidate]]:
+    """The combination with those of the candidates that it needs."""
+    weights = assembled.combination.weights
+    if weights is None:
+        return assembled.combination, list(candidates)
+    taken = np.flatnonzero(weights).tolist()
+    return WeightedMean(weights[taken]), [candidates[each] for each in taken]

@@ -1,0 +1,172 @@
+"""An ensemble with all its parts, ready for new rows, and to and from plain bytes."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensembles.combining import Combination, MetaModel, WeightedMean
+from ensembles.losses import Values
+from ensembles.meta_features import KINDS
+from hpo.data.arrays import read_npz
+from hpo.data.encoding import Encoding
+from hpo.data.errors import DataError
+from hpo.data.table import Table
+from hpo.data.target_encoding import TargetEncoding
+from hpo.ensembling.parts import Learners, Networks, Part
+from hpo.nn.activations import ACTIVATIONS
+from hpo.nn.architecture import Architecture
+from hpo.nn.losses import LOSSES
+from hpo.persistence import DamagedModelError
+from hpo.safe_learners import dumps, loads
+
+FORMAT = "hpo.ensemble.1"
+TOLERANCE = 1e-9
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class EnsembleModel:
+    """An ensemble of networks and learners, with all that it needs for new rows.
+
+    ``names`` and ``parts`` are its members', ``combination`` what is made of their predictions.
+    ``trial`` says where it comes from, in plain values.
+    """
+
+    encoding: Encoding
+    target: TargetEncoding
+    names: tuple[str, ...]
+    parts: tuple[Part, ...]
+    combination: Combination
+    trial: dict[str, Any]
+
+    def predict(self, table: Table, rows: NDArray[np.int64] | None = None) -> Values:
+        """Probabilities (rows, classes), or values (rows, 1) in the user's units."""
+        X = self.encoding.transform(table, rows)
+        combined = self.combination(self.outputs(X))
+        if self.target.classes:
+            return combined
+        values: Values = self.target.inverse(combined)
+        return values
+
+    def outputs(self, X: NDArray[np.float32]) -> Values:
+        """What each member predicts for encoded rows, (members, rows, outputs)."""
+        n_classes = len(self.target.classes) or None
+        return np.stack([each.outputs(X, n_classes) for each in self.parts])
+
+    def to_bytes(self) -> tuple[bytes, bytes]:
+        """The ``.npz`` and the JSON document.
+
+        Raises ``UnsafeLearnerError`` for a learner that could not be read again.
+        """
+        arrays: Arrays = {}
+        members = [
+            {"name": name} | _written(part, str(place), arrays)
+            for place, (name, part) in enumerate(zip(self.names, self.parts, strict=True))
+        ]
+        document = {
+            "format": FORMAT,
+            "encoding": self.encoding.to_json(),
+            "target": self.target.to_json(),
+            "members": members,
+            "combination": _combination(self.combination, arrays),
+            "trial": self.trial,
+        }
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]
+        return buffer.getvalue(), json.dumps(document, sort_keys=True).encode()
+
+    @classmethod
+    def from_bytes(cls, arrays: bytes, document: bytes) -> EnsembleModel:
+        """The ensemble that ``to_bytes`` wrote; ``DamagedModelError`` for anything else."""
+        try:
+            record = json.loads(document)
+            if record["format"] != FORMAT:
+                raise DamagedModelError(f"a stored ensemble has the format {record['format']!r}")
+            held = read_npz(arrays)
+            target = TargetEncoding.from_json(record["target"])
+            encoding = Encoding.from_json(record["encoding"])
+            ends = encoding.n_outputs, target.n_outputs
+            parts = tuple(
+                _read(each, str(place), held, ends) for place, each in enumerate(record["members"])
+            )
+            names = tuple(str(each["name"]) for each in record["members"])
+            combination = _read_combination(record["combination"], held, len(parts), target)
+            return cls(encoding, target, names, parts, combination, dict(record["trial"]))
+        except (
+            ArithmeticError,
+            AttributeError,
+            DataError,
+            LookupError,
+            RecursionError,
+            TypeError,
+            ValueError,
+        ) as error:
+            raise DamagedModelError(f"a stored ensemble cannot be read: {error}") from error
+
+
+def _written(part: Part, place: str, arrays: Arrays) -> dict[str, Any]:
+    """The plain part of a member; its arrays go to ``arrays``."""
+    if isinstance(part, Networks):
+        arrays[f"{place}.params"] = np.asarray(part.params, np.float32)
+        return {"kind": "networks", "architecture": part.architecture.to_json()}
+    assert isinstance(part, Learners)
+    for number, data in enumerate(part.stored):
+        arrays[f"{place}.{number}"] = np.frombuffer(data, np.uint8)
+    return {"kind": "learners", "models": part.n_models}
+
+
+def _read(
+    record: Mapping[str, Any], place: str, arrays: Mapping[str, NDArray[Any]], ends: tuple[int, int]
+) -> Part:
+    if record["kind"] == "networks":
+        architecture = Architecture.from_json(record["architecture"])
+        params = arrays[f"{place}.params"]
+        losses = {head.loss for head in architecture.heads}
+        known = architecture.activation in ACTIVATIONS and losses <= set(LOSSES)
+        if not known or (architecture.n_inputs, architecture.n_outputs) != ends:
+            raise ValueError("the architecture of its networks does not fit its encodings")
+        if params.shape != (len(params), architecture.n_params) or params.dtype != np.float32:
+            raise ValueError(f"{params.dtype} parameters of shape {params.shape} do not fit")
+        return Networks(architecture, params)
+    if record["kind"] != "learners":
+        raise ValueError(f"it has members of the kind {record['kind']!r}")
+    models = tuple(loads(arrays[f"{place}.{n}"].tobytes()) for n in range(int(record["models"])))
+    for each in models:
+        if getattr(each, "n_features_in_", ends[0]) != ends[0]:
+            raise ValueError("a learner does not fit its encodings")
+        # Most places of a class would be outside of the predictions.
+        if ends[1] > 1 and not set(np.asarray(each.classes_).tolist()) <= set(range(ends[1])):
+            raise ValueError("a learner knows classes that there are not")
+    return Learners(models)
+
+
+def _combination(combination: Combination, arrays: Arrays) -> dict[str, Any]:
+    if isinstance(combination, WeightedMean):
+        return {"kind": "mean", "weights": combination.weights.tolist()}
+    assert isinstance(combination, MetaModel)
+    arrays["meta"] = np.frombuffer(dumps(combination.model), np.uint8)
+    return {"kind": "model", "features": combination.kind}
+
+
+def _read_combination(
+    record: Mapping[str, Any],
+    arrays: Mapping[str, NDArray[Any]],
+    members: int,
+    target: TargetEncoding,
+) -> Combination:
+    if record["kind"] == "mean":
+        weights = np.array(record["weights"], np.float64)
+        if weights.shape != (members,) or abs(weights.sum() - 1) > TOLERANCE:
+            raise ValueError(f"its weights {weights.tolist()} do not fit {members} members")
+        return WeightedMean(weights)
+    if record["kind"] != "model" or record["features"] not in KINDS:
+        raise ValueError(f"it combines its members by {record['kind']!r}")
+    return MetaModel(loads(arrays["meta"].tobytes()), record["features"], bool(target.classes))

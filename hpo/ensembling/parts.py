@@ -1,0 +1,86 @@
+"""What an ensemble is made of: networks of one shape, or fitted learners; both see encoded rows.
+
+What they predict are probabilities of classes, or values in standard deviations from the mean of
+the training target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ensembles.losses import Values
+from ensembles.members import outputs
+from hpo.nn.architecture import Architecture
+from hpo.nn.network import predict
+from hpo.safe_learners import dumps
+
+
+class Part(Protocol):
+    """A member: one model, or the mean of several, as of those of folds."""
+
+    @property
+    def n_models(self) -> int:
+        """How many models there are."""
+
+    @property
+    def n_bytes(self) -> int:
+        """About how much they take when they are stored."""
+
+    def outputs(self, X: NDArray[np.float32], n_classes: int | None) -> Values:
+        """The mean of what the models predict, (rows, outputs)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """Networks of one shape; ``params`` (models, n_params) float32."""
+
+    architecture: Architecture
+    params: NDArray[np.float32]
+
+    @property
+    def n_models(self) -> int:
+        """How many networks there are."""
+        return len(self.params)
+
+    @property
+    def n_bytes(self) -> int:
+        """Of their parameters."""
+        return self.params.nbytes
+
+    def outputs(self, X: NDArray[np.float32], n_classes: int | None) -> Values:
+        """The mean of the networks' outputs."""
+        del n_classes  # the architecture knows them
+        mean: Values = predict(self.architecture, self.params, X).mean(axis=0).astype(np.float64)
+        return mean
+
+
+@dataclass(frozen=True, eq=False)
+class Learners:
+    """Fitted learners of one kind."""
+
+    models: tuple[Any, ...]
+
+    @property
+    def n_models(self) -> int:
+        """How many learners there are."""
+        return len(self.models)
+
+    @cached_property
+    def stored(self) -> tuple[bytes, ...]:
+        """The bytes of each; raises ``UnsafeLearnerError`` for one that cannot be kept."""
+        return tuple(dumps(each) for each in self.models)
+
+    @property
+    def n_bytes(self) -> int:
+        """As they are stored."""
+        return sum(map(len, self.stored))
+
+    def outputs(self, X: NDArray[np.float32], n_classes: int | None) -> Values:
+        """The mean of what they predict."""
+        mean: Values = np.mean([outputs(each, X, n_classes) for each in self.models], axis=0)
+        return mean
