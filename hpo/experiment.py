@@ -17,10 +17,7 @@ from hpo.errors import NoFiniteTrialError, UsageError
 from hpo.handover import agreed
 from hpo.known_trials import FINISHED
 from hpo.nn.architecture import Architecture
-from hpo.preparation import (
-    Prepared,
-    prepare_whole,
-)
+from hpo.preparation import Model, Prepared, prepare_whole
 from hpo.refit import Refit
 from hpo.search.evaluation import Workers
 from hpo.search.expectation import Expectation, expected_score
@@ -217,15 +214,22 @@ class Experiment:
             digest, network = self.store.network(trial.number)
         else:
             digest, network = selection.digest, self.store.model(trial.number, selection.digest)
-        metric = self.prepared.problem.metric
         again = ", refitted" if selection is not None and selection.refit else ""
+        return self.look(network, digest, f"winner of the search (trial {trial.number}{again})")
+
+    def look(self, model: Model, digest: str, why: str) -> Look:
+        """The score of a stored model on the test rows; a look that the ledger counts, once each.
+
+        ``why`` is what the ledger says of it.
+        """
+        metric = self.prepared.problem.metric
         return ledger.look(
             self.store.write,
             self.store.uid,
             self.store.owner,
             digest,
-            f"winner of the search (trial {trial.number}{again})",
-            lambda: self.prepared.sealed.score(network, metric),
+            why,
+            lambda: self.prepared.sealed.score(model, metric),
         )
 
     def looks(self) -> list[Look]:

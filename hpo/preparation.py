@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from hpo.data.metrics import Metric, find_metric
 from hpo.data.parts import describe_parts, draw_parts
 from hpo.data.splitting import Split
 from hpo.data.steering import SplitColumn
-from hpo.data.table import Dataset
+from hpo.data.table import Dataset, Table
 from hpo.data.target_encoding import TargetEncoding, class_labels
 from hpo.data.wording import counted, listed, shown
 from hpo.errors import UsageError
@@ -34,6 +34,17 @@ from hpo.search.space import SearchSpace
 from hpo.settings import Settings, batch_size_for
 
 
+class Model(Protocol):
+    """Whatever predicts rows of a table: a network, or an ensemble."""
+
+    @property
+    def target(self) -> TargetEncoding:
+        """What it has learnt."""
+
+    def predict(self, table: Table, rows: NDArray[np.int64] | None = None) -> NDArray[Any]:
+        """Probabilities (rows, classes), or values (rows, 1) in the user's units."""
+
+
 @dataclass(frozen=True)
 class SealedRows:
     """The test rows: some of the data set's, or all of one that came in a file of its own.
@@ -47,10 +58,10 @@ class SealedRows:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def score(self, network: Network, metric: Metric) -> float:
-        """Open the rows and score the network on them; the ledger must know."""
-        prediction = network.predict(self.dataset.features, self.rows)
-        return float(metric(prediction[None], self.target(network.target))[0])
+    def score(self, model: Model, metric: Metric) -> float:
+        """Open the rows and score the model on them; the ledger must know."""
+        prediction = model.predict(self.dataset.features, self.rows)
+        return float(metric(prediction[None], self.target(model.target))[0])
 
     def target(self, encoding: TargetEncoding) -> NDArray[Any]:
         """What predictions are measured against: class indices, or values; (rows,)."""

@@ -152,6 +152,21 @@ def load_selection(
     )
 
 
+def load_selections(connection: Connection, uid: str) -> list[SelectionRecord]:
+    """Every winner that was entered, the latest last; a refitted one after that it was made of."""
+    table = schema.selections
+    query = sa.select(table).where(table.c.experiment == uid)
+    found = []
+    for row in connection.execute(query.order_by(table.c.trials, table.c.created_at)):
+        refit = row.repeats < 0
+        repeats = ~row.repeats if refit else row.repeats
+        record = json.loads(row.record)
+        found.append(
+            SelectionRecord(row.trials, repeats, row.number, row.digest, record, refit=refit)
+        )
+    return sorted(found, key=lambda each: (each.trials, each.refit))
+
+
 def save_ensemble(
     connection: Connection, uid: str, new: EnsembleRecord, created_at: str
 ) -> str | None:

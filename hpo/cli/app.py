@@ -15,10 +15,13 @@ import click
 
 from hpo._version import __version__
 from hpo.cli.doctor import doctor
+from hpo.cli.ensemble import ensemble
 from hpo.cli.gc import gc
 from hpo.cli.leaderboard import leaderboard
+from hpo.cli.predict import predict
 from hpo.cli.search import search
 from hpo.cli.studies import studies
+from hpo.cli.test import test
 from hpo.data.errors import DataError
 from hpo.errors import ClusterError, NoFiniteTrialError, UsageError
 from storage.errors import ArtifactError, StorageError
@@ -57,7 +60,7 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (search, leaderboard, studies, doctor, gc):
+for command in (search, ensemble, predict, test, leaderboard, studies, doctor, gc):
     cli.add_command(command)
 
 

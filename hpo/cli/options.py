@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 storage_option = click.option(
     "--storage",
@@ -12,6 +17,19 @@ storage_option = click.option(
     metavar="URL",
     help="Where studies are kept; also $HPO_STORAGE.",
 )
+
+_DATA_AGAIN = (
+    click.option("--data", metavar="DATA", help="Where the study's data are now."),
+    click.option("--labels", metavar="FILE", help="Labels of an IDX image file."),
+)
+
+
+def data_again_options(command: Command) -> Command:
+    """Give a command the options that say where a study's data are, if they were moved."""
+    for option in reversed(_DATA_AGAIN):
+        command = option(command)
+    return command
+
 
 artifacts_option = click.option(
     "--artifacts",

@@ -1,0 +1,93 @@
+"""The models that a study holds ready: its winner and its ensembles, by name."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from hpo.ensembling.model import FORMAT, EnsembleModel
+from hpo.errors import NoFiniteTrialError, UsageError
+from hpo.persistence import DamagedModelError, Network
+from storage import catalogue
+from storage.artifacts import Artifacts
+from storage.condition import tables
+from storage.errors import ArtifactError
+from storage.schema import ensembles, selections
+
+WINNER = "winner"
+
+Model = Network | EnsembleModel
+
+
+class Ready(NamedTuple):
+    """A stored model. ``expected`` is the score that it promises, None where nobody measured it.
+
+    ``why`` says in words what it is, as the ledger keeps it.
+    """
+
+    name: str
+    digest: str
+    expected: float | None
+    standard_error: float | None
+    why: str
+
+
+def ready(connection: Connection, uid: str) -> list[Ready]:
+    """The winner first, then the ensembles, the oldest first; also of an older schema."""
+    present = tables(connection)
+    found = []
+    chosen = catalogue.load_selections(connection, uid) if selections.name in present else []
+    if chosen:
+        last = chosen[-1]
+        again = ", refitted" if last.refit else ""
+        why = f"winner of the search (trial {last.number}{again})"
+        record = last.record
+        found.append(Ready(WINNER, last.digest, record["expected"], record["expected_se"], why))
+    else:
+        kept = catalogue.load_artifacts(connection, uid)
+        if kept:
+            why = f"winner of the search (trial {kept[0].number})"
+            found.append(Ready(WINNER, kept[0].digest, None, None, why))
+    if ensembles.name in present:
+        for each in catalogue.load_ensembles(connection, uid):
+            expected, error = each.record["expected"], each.record["expected_se"]
+            why = f"ensemble {each.name} ({each.record['method']})"
+            found.append(Ready(each.name, each.digest, expected, error, why))
+    return found
+
+
+def choose(models: list[Ready], name: str | None) -> Ready:
+    """The model of this name, or that with the best promised score, of equal ones the first.
+
+    Raises
+    ------
+    NoFiniteTrialError
+        If there is none at all.
+    UsageError
+        If there is none of this name; says which there are.
+    """
+    if not models:
+        raise NoFiniteTrialError("the study has no model yet: no trial of it has completed")
+    if name is None:
+        return max(models, key=lambda each: -math.inf if each.expected is None else each.expected)
+    names = [each.name for each in models]
+    for each in models:
+        if each.name == name:
+            return each
+    near = difflib.get_close_matches(name, names, n=1)
+    meant = f"did you mean {near[0]!r}? " if near else ""
+    raise UsageError(f"there is no model {name!r}: {meant}the study has {', '.join(names)}")
+
+
+def load(artifacts: Artifacts, model: Ready) -> Model:
+    """Read a model; raises ``ArtifactError`` if it is missing or damaged."""
+    arrays, document = artifacts.load(model.digest)
+    try:
+        kind = EnsembleModel if json.loads(document).get("format") == FORMAT else Network
+        return kind.from_bytes(arrays, document)
+    except (DamagedModelError, ValueError, AttributeError) as error:
+        raise ArtifactError(f"{model.name}: {error}") from error
