@@ -27,6 +27,9 @@ STUDIES = {
 }
 """Name -> arguments of the search that made the study."""
 
+ENSEMBLE = ("golden", "--methods", "mean", "--with", "knn", "--top", "2", "--folds", "2")
+"""Arguments of the ensemble that is built then."""
+
 DATABASE, NETWORKS, RECORD = "study.sqlite", "networks", "held.json"
 
 
@@ -51,7 +54,7 @@ def _study(connection: sqlite3.Connection, study_id: int) -> dict[str, Any]:
     def ours(table: str, order: str = "number") -> list[sqlite3.Row]:
         return rows(f"SELECT * FROM {table} WHERE experiment = ? ORDER BY {order}", uid)
 
-    has_them = bool(rows("SELECT 1 FROM sqlite_master WHERE name = 'hpo_selections'"))
+    tables = {row["name"] for row in rows("SELECT name FROM sqlite_master")}
     (experiment,) = rows("SELECT * FROM hpo_experiments WHERE uid = ?", uid)
     trials = rows("SELECT * FROM trials WHERE study_id = ? ORDER BY number", study_id)
     return {
@@ -75,7 +78,16 @@ def _study(connection: sqlite3.Connection, study_id: int) -> dict[str, Any]:
             for row in ours("hpo_predictions")
         },
         "artifacts": {row["number"]: row["digest"] for row in ours("hpo_artifacts")},
-        **({"selections": selections(ours("hpo_selections", "trials"))} if has_them else {}),
+        **(
+            {"selections": selections(ours("hpo_selections", "trials"))}
+            if "hpo_selections" in tables
+            else {}
+        ),
+        **(
+            {"ensembles": ensembles(ours("hpo_ensembles", "name"))}
+            if "hpo_ensembles" in tables
+            else {}
+        ),
         "looks": [
             [row["model"], row["why"], row["score"]] for row in ours("hpo_test_looks", "look")
         ],
@@ -86,6 +98,11 @@ def selections(rows: list[sqlite3.Row]) -> list[list[Any]]:
     """Which trial won, with which model, and how it was chosen."""
     names = ("trials", "repeats", "number", "digest")
     return [[*(row[name] for name in names), json.loads(row["record"])] for row in rows]
+
+
+def ensembles(rows: list[sqlite3.Row]) -> list[list[Any]]:
+    """Name and model of each, and how it was built."""
+    return [[row["name"], row["digest"], json.loads(row["record"])] for row in rows]
 
 
 def _trial(connection: sqlite3.Connection, trial: sqlite3.Row) -> dict[str, Any]:
@@ -114,6 +131,7 @@ def main() -> None:
         for study, arguments in STUDIES.items():
             command = [sys.executable, "-m", "hpo", "search", *arguments, "--study", study]
             subprocess.run(command, cwd=folder, check=True)
+        subprocess.run([sys.executable, "-m", "hpo", "ensemble", *ENSEMBLE], cwd=folder, check=True)
         path = Path(folder) / "hpo.db"
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("VACUUM")
