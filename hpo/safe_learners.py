@@ -1,23 +1,33 @@
 """Learners of scikit-learn to and from bytes, without pickle; the only place that knows skops.
 
 skops writes a zip of JSON and arrays, and on reading makes only objects of types that are trusted:
-its own list of harmless ones, and the two below. Theirs is code that trusts what stands in its
-arrays, so that these are looked at before anything is computed with them.
+its own list of harmless ones, and those below. Some are code that trusts what stands in its arrays,
+so these are looked at before anything is computed with them.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
+import zipfile
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+PREDICTOR = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
+TREE = "sklearn.tree._tree.Tree"
+
 TRUSTED = (
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.tree._tree.Tree",
+    PREDICTOR,
+    TREE,
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
 )
-"""Types that skops does not trust by itself and we do, their arrays having been checked."""
+"""Types that skops does not trust by itself: two whose arrays are checked, two that are Python."""
 
 
 class UnsafeLearnerError(ValueError):
@@ -29,19 +39,19 @@ def dumps(learner: Any) -> bytes:
 
     Raises ``UnsafeLearnerError``, which names the types, for one that `loads` would refuse.
     """
-    from skops import io  # noqa: PLC0415  # slow to import
+    from skops import io as skops  # noqa: PLC0415  # slow to import
 
     try:
-        data: bytes = io.dumps(learner)
+        data: bytes = skops.dumps(learner)
     except Exception as error:  # whatever somebody's own class may do
         raise UnsafeLearnerError(f"{type(learner).__name__} cannot be saved: {error}") from error
-    unknown = sorted(set(io.get_untrusted_types(data=data)) - set(TRUSTED))
+    unknown = sorted(set(skops.get_untrusted_types(data=data)) - set(TRUSTED))
     if unknown:
         raise UnsafeLearnerError(
             f"{type(learner).__name__} cannot be saved: {', '.join(unknown)} is not among the "
             "types that may be loaded again; use scikit-learn's learners"
         )
-    return data
+    return _canonical(data)
 
 
 def loads(data: bytes) -> Any:
@@ -50,11 +60,11 @@ def loads(data: bytes) -> Any:
     Raises ``UnsafeLearnerError`` for bytes that are damaged, hold other types, or trees whose
     arrays do not hold together.
     """
-    from skops import io  # noqa: PLC0415
+    from skops import io as skops  # noqa: PLC0415
 
     try:
-        _refuse(set(io.get_untrusted_types(data=data)) - set(TRUSTED))
-        learner = io.loads(data, trusted=list(TRUSTED))
+        _refuse(set(skops.get_untrusted_types(data=data)) - set(TRUSTED))
+        learner = skops.loads(data, trusted=list(TRUSTED))
         for part in _parts(learner):
             _check(part)
     except UnsafeLearnerError:
@@ -62,6 +72,74 @@ def loads(data: bytes) -> Any:
     except Exception as error:  # damaged bytes fail in many ways
         raise UnsafeLearnerError(f"a stored learner cannot be read: {error}") from error
     return learner
+
+
+DOCUMENT = "schema.json"
+"""What the arrays of a zip are parts of."""
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The earliest time that a zip can tell."""
+
+
+def _canonical(data: bytes) -> bytes:
+    """The same learner, in bytes that are the same for the same learner; and smaller.
+
+    skops names objects and files by where they were in memory, or by chance, and a zip tells the
+    time. Here they are numbered, equal values and equal arrays alike.
+    """
+    with zipfile.ZipFile(io.BytesIO(data)) as old:
+        document = json.loads(old.read(DOCUMENT))
+        held = {name: _cleaned(old.read(name)) for name in old.namelist() if name != DOCUMENT}
+    numbers: dict[Any, int] = {}
+    names: dict[str, str] = {}
+
+    def rename(node: Any) -> None:
+        if isinstance(node, list):
+            for each in node:
+                rename(each)
+        if not isinstance(node, dict):
+            return
+        key: Any = node.get("__id__")
+        file = node.get("file")
+        if isinstance(file, str) and file in held:
+            key = node["__module__"], node["__class__"], hashlib.sha256(held[file]).digest()
+            number = numbers.setdefault(key, len(numbers))
+            names[file] = node["file"] = f"{number}{PurePath(file).suffix}"
+        elif node.get("is_json"):
+            key = node["__class__"], node["content"]
+        if "__id__" in node:
+            node["__id__"] = numbers.setdefault(key, len(numbers))
+        for _, each in sorted(node.items()):
+            rename(each)
+
+    rename(document)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new:
+        new.writestr(_entry(DOCUMENT), json.dumps(document, sort_keys=True))
+        for name, source in {new: old for old, new in names.items()}.items():
+            new.writestr(_entry(name), held[source])
+    return out.getvalue()
+
+
+def _cleaned(held: bytes) -> bytes:
+    """An array without what chance left between the fields of its records."""
+    if not held.startswith(np.lib.format.MAGIC_PREFIX):
+        return held
+    array = np.load(io.BytesIO(held), allow_pickle=False)
+    if array.dtype.names is None:
+        return held
+    clean = np.frombuffer(bytearray(array.nbytes), array.dtype).reshape(array.shape)
+    for name in array.dtype.names:
+        clean[name] = array[name]
+    out = io.BytesIO()
+    np.save(out, clean, allow_pickle=False)
+    return out.getvalue()
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, EPOCH)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return entry
 
 
 def _refuse(unknown: set[str]) -> None:
@@ -92,9 +170,12 @@ def _parts(root: Any) -> Iterator[Any]:
 
 def _check(part: Any) -> None:
     kind = f"{type(part).__module__}.{type(part).__qualname__}"
-    check = {TRUSTED[0]: _check_predictor, TRUSTED[1]: _check_tree}.get(kind)
-    if check is not None:
-        check(part)
+    if kind == TREE:
+        _check_tree(part)
+    elif kind == PREDICTOR:
+        _check_predictor(part)
+    elif hasattr(part, "_predictors"):
+        _check_features(part)
     elif hasattr(part, "support_vectors_"):
         _check_vectors(part)
 
@@ -119,8 +200,15 @@ def _check_predictor(predictor: Any) -> None:
     _check_branches(nodes["left"], nodes["right"], leaf=~inner)
     if nodes["is_categorical"][inner].any():
         raise UnsafeLearnerError("a stored tree asks for categories, of which there are none")
-    if (nodes["feature_idx"][inner] < 0).any():
-        raise UnsafeLearnerError("a stored tree asks for a feature that there is not")
+
+
+def _check_features(boosting: Any) -> None:
+    """Every question of its trees is about a feature; a tree alone does not know how many."""
+    n_features = int(boosting.n_features_in_)
+    for tree in (each for stage in boosting._predictors for each in stage):  # noqa: SLF001
+        asked = tree.nodes["feature_idx"][tree.nodes["is_leaf"] == 0]
+        if ((asked < 0) | (asked >= n_features)).any():
+            raise UnsafeLearnerError("a stored tree asks for a feature that there is not")
 
 
 def _check_branches(left: NDArray[Any], right: NDArray[Any], leaf: NDArray[np.bool_]) -> None:
@@ -135,6 +223,8 @@ def _check_branches(left: NDArray[Any], right: NDArray[Any], leaf: NDArray[np.bo
 def _check_vectors(machine: Any) -> None:
     """The counts of support vectors are those of the vectors."""
     counts = np.asarray(machine._n_support)  # noqa: SLF001
+    if not hasattr(machine, "classes_"):  # the second one is of no meaning
+        counts = counts[:1]
     vectors = np.asarray(machine.support_vectors_)
     if (counts < 0).any() or counts.sum() != len(vectors):
         raise UnsafeLearnerError("a stored support vector machine has counts that do not fit")

@@ -12,6 +12,7 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
 
 from ensembles.losses import Values
 from ensembles.members import outputs
@@ -224,7 +225,8 @@ def _fitted(
 ) -> tuple[Any, Values, float]:
     """The model, what it predicts for the rows that it did not see, and its seconds."""
     began = time.perf_counter()
-    with one_blas_thread(), warnings.catch_warnings():
+    # Other processes train beside this one, and threads of OpenMP that wait for a core spin.
+    with one_blas_thread(), threadpool_limits(1, user_api="openmp"), warnings.catch_warnings():
         # A model that has not converged is a candidate like others: its predictions are scored.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = learners.make(name, task, view.y, seed).fit(view.X, view.y)

@@ -26,6 +26,9 @@ from hpo.errors import UsageError
 TREES = 200
 """How many trees a forest has."""
 
+STAGES = 100
+"""How many trees boosting has."""
+
 NEIGHBOURS = 15
 
 Target = NDArray[Any]
@@ -43,7 +46,7 @@ _CLASSIFIERS: Mapping[str, Callable[[Target, int], Any]] = {
     "forest": lambda _y, seed: RandomForestClassifier(TREES, random_state=seed),
     "extra_trees": lambda _y, seed: ExtraTreesClassifier(TREES, random_state=seed),
     "hist_gradient_boosting": lambda _y, seed: HistGradientBoostingClassifier(
-        early_stopping=False, random_state=seed
+        max_iter=STAGES, early_stopping=False, random_state=seed
     ),
     "knn": lambda y, _seed: KNeighborsClassifier(
         min(NEIGHBOURS, len(y)), weights="distance", algorithm="brute"
@@ -56,7 +59,7 @@ _REGRESSORS: Mapping[str, Callable[[Target, int], Any]] = {
     "forest": lambda _y, seed: RandomForestRegressor(TREES, random_state=seed),
     "extra_trees": lambda _y, seed: ExtraTreesRegressor(TREES, random_state=seed),
     "hist_gradient_boosting": lambda _y, seed: HistGradientBoostingRegressor(
-        early_stopping=False, random_state=seed
+        max_iter=STAGES, early_stopping=False, random_state=seed
     ),
     "knn": lambda y, _seed: KNeighborsRegressor(
         min(NEIGHBOURS, len(y)), weights="distance", algorithm="brute"
