@@ -8,12 +8,13 @@ was trained on its own: out-of-fold, or held out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
+from sklearn.utils.validation import has_fit_parameter
 
 from ensembles.greedy_selection import select, select_from_bags
 from ensembles.losses import LogLoss, Loss, SquaredLoss, Values, loss_of
@@ -87,9 +88,10 @@ class Mean:
     classes: bool
 
     def fit(
-        self, predictions: NDArray[Any], _y: NDArray[Any], _weight: NDArray[Any] | None = None
+        self, predictions: NDArray[Any], y: NDArray[Any], sample_weight: NDArray[Any] | None = None
     ) -> WeightedMean:
         """There is nothing to learn."""
+        del y, sample_weight
         return WeightedMean(np.full(len(predictions), 1 / len(predictions)))
 
 
@@ -128,7 +130,7 @@ class Simplex:
 class Greedy:
     """Greedy selection with replacement; see `select` and `select_from_bags`.
 
-    ``bags`` of 0 selects once, from all members.
+    ``bags`` of 0 selects once, from all members, within the ``budget`` if there is one.
     """
 
     classes: bool
@@ -143,8 +145,14 @@ class Greedy:
     def fit(
         self, predictions: NDArray[Any], y: NDArray[Any], sample_weight: NDArray[Any] | None = None
     ) -> WeightedMean:
-        """Select."""
+        """Select; ``ValueError`` if a budget is to be kept that cannot be."""
         loss = loss_for(classes=self.classes)
+        if (self.costs is None) != (self.budget is None):
+            raise ValueError("costs and budget belong together; one of them is missing")
+        if self.bags and self.budget is not None:
+            raise ValueError(
+                "a budget is kept by one selection only, as bags add up what they take: bags=0"
+            )
         if self.bags:
             found = select_from_bags(
                 predictions,
@@ -182,7 +190,12 @@ class Stack:
     def fit(
         self, predictions: NDArray[Any], y: NDArray[Any], sample_weight: NDArray[Any] | None = None
     ) -> MetaModel:
-        """Train the meta-model."""
+        """Train the meta-model; ``ValueError`` if there are weights that it cannot take."""
+        if sample_weight is not None and not has_fit_parameter(self.model, "sample_weight"):
+            raise ValueError(
+                f"{type(self.model).__name__} takes no sample_weight: give none, or another "
+                "meta-model"
+            )
         columns = meta_features(predictions, self.kind, classes=self.classes)
         target = y if self.classes or y.ndim == 1 or y.shape[1] > 1 else y[:, 0]
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
@@ -226,11 +239,22 @@ def held_out_predictions(
 ) -> Values:
     """What the combiner gives for each row, (rows, outputs), having learnt from other folds only.
 
-    ``folds`` (rows,), from 0. A score of these is one of rows that the combiner did not see, so it
-    does not profit from what was chosen by them.
+    ``folds`` (rows,), whole numbers. A score of these is one of rows that the combiner did not see,
+    so it does not profit from what was chosen by them.
+
+    Raises
+    ------
+    ValueError
+        If ``folds`` does not fit, or all rows are in one: there are no others to learn from.
     """
+    dealt = np.unique(folds)
+    if np.shape(folds) != predictions.shape[1:2] or len(dealt) < 2:
+        raise ValueError(
+            f"folds must be ({predictions.shape[1]},) numbers, at least two different ones, so "
+            f"that others are left to learn from; got {len(dealt)} in shape {np.shape(folds)}"
+        )
     combined = np.empty(predictions.shape[1:])
-    for fold in range(int(folds.max()) + 1):
+    for fold in dealt:
         own = folds == fold
         weights = None if sample_weight is None else sample_weight[~own]
         learnt = combiner.fit(predictions[:, ~own], y[~own], weights)
@@ -260,16 +284,34 @@ def contributions(
     *,
     classes: bool,
     places: Sequence[int] | None = None,
+    sample_weight: NDArray[Any] | None = None,
 ) -> Values:
-    """How much the loss of held-out rows rises without each member, (members,).
+    """How much the mean loss of held-out rows rises without each member, (members,).
 
     ``places``: the members that are asked about, all if None. Below 0 the others do better
-    without it.
+    without it. NaN for the only one.
     """
-    asked = range(len(predictions)) if places is None else places
-    whole = nested_loss(combiner, predictions, y, folds, classes=classes)
-    rest = [np.delete(predictions, each, axis=0) for each in asked]
-    if len(predictions) < 2:
-        return np.full(len(list(asked)), np.nan)
-    without = [nested_loss(combiner, each, y, folds, classes=classes) for each in rest]
-    return np.array(without) - whole
+    members = np.arange(len(predictions))
+    asked = members if places is None else np.asarray(places, np.int64)
+    if len(members) < 2:
+        return np.full(len(asked), np.nan)
+
+    def loss(kept: NDArray[np.int64]) -> float:
+        return nested_loss(
+            of_members(combiner, kept),
+            predictions[kept],
+            y,
+            folds,
+            classes=classes,
+            sample_weight=sample_weight,
+        )
+
+    whole = loss(members)
+    return np.array([loss(np.delete(members, each)) - whole for each in asked])
+
+
+def of_members(combiner: Combiner, kept: NDArray[np.int64]) -> Combiner:
+    """The combiner for a part of the members, ``kept`` (parts,) being their places."""
+    if isinstance(combiner, Greedy) and combiner.costs is not None:
+        return replace(combiner, costs=np.asarray(combiner.costs)[kept])
+    return combiner
