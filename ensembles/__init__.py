@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ensembles.errors import LeakError
     from ensembles.greedy import GreedySelectionClassifier, GreedySelectionRegressor
     from ensembles.out_of_fold import Stored
+    from ensembles.snapshot import SnapshotClassifier, SnapshotRegressor
     from ensembles.stacking import StackingClassifier, StackingRegressor
     from ensembles.voting import VotingClassifier, VotingRegressor
 
@@ -20,6 +21,8 @@ __all__ = [
     "GreedySelectionClassifier",
     "GreedySelectionRegressor",
     "LeakError",
+    "SnapshotClassifier",
+    "SnapshotRegressor",
     "StackingClassifier",
     "StackingRegressor",
     "Stored",
@@ -33,6 +36,8 @@ _HOMES = {
     "GreedySelectionClassifier": "ensembles.greedy",
     "GreedySelectionRegressor": "ensembles.greedy",
     "LeakError": "ensembles.errors",
+    "SnapshotClassifier": "ensembles.snapshot",
+    "SnapshotRegressor": "ensembles.snapshot",
     "StackingClassifier": "ensembles.stacking",
     "StackingRegressor": "ensembles.stacking",
     "Stored": "ensembles.out_of_fold",

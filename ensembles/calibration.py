@@ -257,8 +257,9 @@ def _completed(columns: Values) -> Values:
     if columns.shape[1] == 1:
         return np.hstack([1 - columns, columns])
     total = columns.sum(axis=1, keepdims=True)
-    alike = np.full_like(columns, 1 / columns.shape[1])
-    return np.divide(columns, total, out=alike, where=total > 0)
+    shares: Values = np.full_like(columns, 1 / columns.shape[1])
+    np.divide(columns, total, out=shares, where=total > 0)
+    return shares
 
 
 def _logarithms(proba: Values) -> Values:

@@ -103,7 +103,7 @@ def test_identities(members: int, rows: int, seed: int) -> None:
     both, apart = double_fault(predictions, y), disagreement(predictions, y)
     np.testing.assert_allclose(errors[:, None] + errors, apart + 2 * both, atol=1e-12)
     np.testing.assert_allclose(np.diag(both), errors)
-    assert (sum(tally(predictions, y)) == rows).all()
+    np.testing.assert_array_equal(np.sum(tally(predictions, y), axis=0), rows)
     q, rho = q_statistic(predictions, y), error_correlation(predictions, y)
     known = ~np.isnan(rho)
     assert not np.isnan(q[known]).any()
