@@ -231,6 +231,8 @@ def calibrator_from_json(record: Mapping[str, Any]) -> Calibrator:
 def _problem(proba: Any, y: Any, sample_weight: Any) -> tuple[Values, NDArray[np.int64], Values]:
     """Checked arrays without the rows of weight 0."""
     checked = checked_proba(proba)
+    if not len(checked):
+        raise ValueError("there are no rows to learn from")
     index = checked_index(y, *checked.shape)
     weights = checked_weights(sample_weight, len(checked))
     there = weights > 0
@@ -293,7 +295,9 @@ def _logistic(score: Values, own: NDArray[np.bool_], weights: Values) -> tuple[f
     """
     positive, negative = float(weights[own].sum()), float(weights[~own].sum())
     target = np.where(own, (positive + 1) / (positive + 2), 1 / (negative + 2))
-    centre, spread = float(score.mean()), float(score.std()) or 1.0
+    centre, spread = float(score[0]), 1.0
+    if np.ptp(score) > 0:  # The deviation of equal scores is rounding, and need not be 0.
+        centre, spread = float(score.mean()), float(score.std())
     design = np.column_stack([(score - centre) / spread, np.ones(len(score))])
     params = np.array([0.0, np.log((positive + 1) / (negative + 1))])
     for _ in range(MOST_STEPS):

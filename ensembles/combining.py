@@ -142,6 +142,12 @@ class Greedy:
     costs: NDArray[Any] | None = None
     budget: NDArray[Any] | None = None
 
+    def is_possible(self) -> bool:
+        """Whether there is a member that fits the budget."""
+        if self.costs is None or self.budget is None:
+            return True
+        return bool((np.asarray(self.costs) <= self.budget).all(axis=1).any())
+
     def fit(
         self, predictions: NDArray[Any], y: NDArray[Any], sample_weight: NDArray[Any] | None = None
     ) -> WeightedMean:
@@ -214,19 +220,31 @@ def aligned_proba(model: Any, X: Any, n_classes: int) -> Values:
     """
     if hasattr(model, "predict_proba"):
         proba = np.asarray(model.predict_proba(X), np.float64)
-        known = np.asarray(model.classes_, np.int64)
-        if len(known) == n_classes:
+        if len(model.classes_) == n_classes:
             return proba
         aligned = np.zeros((len(proba), n_classes))
-        aligned[:, known] = proba
+        aligned[:, np.asarray(model.classes_, np.int64)] = proba
         return aligned
     return votes(model, X, n_classes)
 
 
 def votes(model: Any, X: Any, n_classes: int) -> Values:
-    """1 for the class that the model predicts, 0 for the others; (rows, n_classes)."""
-    chosen = np.asarray(model.predict(X), np.int64)
-    voted: Values = np.eye(n_classes)[chosen]
+    """1 for the class that the model predicts, 0 for the others; (rows, n_classes).
+
+    Raises
+    ------
+    ValueError
+        If it predicts no indices of classes, as a regressor does.
+    """
+    chosen = np.asarray(model.predict(X))
+    index = chosen.astype(np.int64) if chosen.dtype.kind in "biuf" else np.full(chosen.shape, -1)
+    if not (index == chosen).all() or not ((index >= 0) & (index < n_classes)).all():
+        wrong = chosen[(index != chosen) | (index < 0) | (index >= n_classes)][0]
+        raise ValueError(
+            f"{type(model).__name__} predicts {wrong!r}, which is no index of one of {n_classes} "
+            "classes: give a classifier that learnt such indices"
+        )
+    voted: Values = np.eye(n_classes)[index]
     return voted
 
 
@@ -289,7 +307,7 @@ def contributions(
     """How much the mean loss of held-out rows rises without each member, (members,).
 
     ``places``: the members that are asked about, all if None. Below 0 the others do better
-    without it. NaN for the only one.
+    without it. NaN for the only one, infinite if no other one fits the combiner's budget.
     """
     members = np.arange(len(predictions))
     asked = members if places is None else np.asarray(places, np.int64)
@@ -297,8 +315,11 @@ def contributions(
         return np.full(len(asked), np.nan)
 
     def loss(kept: NDArray[np.int64]) -> float:
+        left = of_members(combiner, kept)
+        if isinstance(left, Greedy) and not left.is_possible():
+            return np.inf
         return nested_loss(
-            of_members(combiner, kept),
+            left,
             predictions[kept],
             y,
             folds,

@@ -66,7 +66,7 @@ def prune(
         left = of_members(combiner, kept)
         rise = contributions(left, predictions[kept], y, folds, **options)
         slack = TIE * abs(losses[-1])
-        if rise.min() > slack:
+        if not rise.min() <= slack:  # NaN neither
             break
         place = _dearest(rise <= rise.min() + slack, price[kept])
         losses.append(losses[-1] + float(rise[place]))

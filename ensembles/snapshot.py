@@ -49,7 +49,7 @@ class BaseSnapshot(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         weights = None
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        kept = self.n_snapshots if self.n_members is None else self.n_members
+        kept = int(self.n_snapshots if self.n_members is None else self.n_members)
         cycles = _cycles(self.estimator, X, y, weights, self._params())
         self.estimators_ = list(deque(cycles, maxlen=kept))
 
@@ -72,8 +72,8 @@ class BaseSnapshot(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     def _params(self) -> list[dict[str, int]]:
         """The seeds of each cycle."""
         if self.random_state is None:
-            return [{}] * self.n_snapshots
-        seeds = draw_seeds(check_random_state(self.random_state), self.n_snapshots)
+            return [{}] * int(self.n_snapshots)
+        seeds = draw_seeds(check_random_state(self.random_state), int(self.n_snapshots))
         return [seeded(self.estimator, each) for each in seeds]
 
     def _mean(self, X: Any, n_classes: int | None) -> Values:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensembles.losses import Values
-from ensembles.probabilities import checked_index
+from ensembles.probabilities import SLACK, checked_index
 
 TIE = 1e-12
 """Scores that differ by less than this share of them are equal: sums round in different ways."""
@@ -50,7 +50,7 @@ def best_threshold(proba: NDArray[Any], y: NDArray[Any], metric: Metric) -> Thre
     given = np.asarray(proba, np.float64)
     if given.ndim != 1 or not len(given):
         raise ValueError(f"proba must be (rows,) of class 1, not of shape {given.shape}")
-    if not ((given >= 0) & (given <= 1)).all():
+    if not ((given >= -SLACK) & (given <= 1 + SLACK)).all():
         raise ValueError("proba must lie between 0 and 1")
     index = checked_index(y, len(given), 2)
     tried = candidates(given)
@@ -73,5 +73,6 @@ def candidates(proba: Values) -> Values:
     halfway = distinct[:-1] + np.diff(distinct) / 2
     # Between numbers that are next to each other there is none.
     halfway = np.where(halfway > distinct[:-1], halfway, distinct[1:])
-    above = (distinct[-1] + 1) / 2 if distinct[-1] < 1 else np.nextafter(1, 2)
-    return np.concatenate([[0.0], halfway, [above]])
+    most = distinct[-1]
+    above = (most + 1) / 2 if most < 1 else np.nextafter(most, np.inf)
+    return np.concatenate([[min(0.0, distinct[0])], halfway, [above]])

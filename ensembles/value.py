@@ -7,6 +7,7 @@ that are chosen from many, `cost_of_selection` adds up what is known of each.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
@@ -164,7 +165,7 @@ def _parts(thing: Any) -> Sequence[Any]:
         return list(thing.flat) if thing.dtype == object else []
     if isinstance(thing, Mapping):
         return list(thing.values())
-    if isinstance(thing, list | tuple | set | frozenset):
+    if isinstance(thing, list | tuple | set | frozenset | deque):
         return list(thing)
     # What Python itself knows of an object: attributes and slots, whatever it makes of them when
     # it is stored. Compiled ones have neither, but some tell their state.

@@ -201,11 +201,14 @@ def test_separable_classes_have_a_finite_logistic_function() -> None:
     np.testing.assert_allclose(found(proba)[:, 1], [1 / 4, 1 / 4, 2 / 3], atol=0.02)
 
 
-def test_one_score_for_all_rows_gives_the_mean_target() -> None:
-    """1 of 4 rows, with targets 2/3 and 1/5."""
-    found = PlattScaling.fit(np.full((4, 2), 0.5), np.array([1, 0, 0, 0]))
-    mean = (2 / 3 + 3 / 5) / 4
-    np.testing.assert_allclose(found(np.array([[0.5, 0.5]])), [[1 - mean, mean]])
+@pytest.mark.parametrize("said", [0.5, 0.3, 0.9])
+@pytest.mark.parametrize("rows", [3, 4, 7])
+def test_one_score_for_all_rows_gives_the_mean_target(said: float, rows: int) -> None:
+    """One row of class 1, with the target 2/3, and others with 1 / (rows + 1)."""
+    proba = np.tile([1 - said, said], (rows, 1))
+    found = PlattScaling.fit(proba, (np.arange(rows) == 0).astype(int))
+    mean = (2 / 3 + (rows - 1) / (rows + 1)) / rows
+    np.testing.assert_allclose(found(np.array([[0.8, 0.2]])), [[1 - mean, mean]])
     assert found.slopes == (0.0,)
 
 
@@ -294,6 +297,7 @@ def test_a_class_without_rows_is_no_obstacle(kind: Any) -> None:
     [
         ([0.5, 0.5], [0, 1], None, r"\(rows, classes\) with two classes or more"),
         ([[1.0], [1.0]], [0, 0], None, r"not of shape \(2, 1\)"),
+        (np.empty((0, 2)), np.empty(0, dtype=int), None, "no rows to learn from"),
         ([[0.5, 0.5], [2.0, -1.0]], [0, 1], None, r"row 1 is \[2.0, -1.0\]"),
         ([[0.5, 0.4], [0.5, 0.5]], [0, 1], None, "row 0"),
         ([[0.5, np.nan], [0.5, 0.5]], [0, 1], None, "row 0"),

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
@@ -41,7 +42,7 @@ def is_classes(loss: Loss) -> bool:
 
 
 def combiners(*, classes: bool) -> list[Combiner]:
-    meta: Any = LogisticRegression() if classes else Ridge()
+    meta: Any = GaussianNB() if classes else Ridge()
     return [
         Single(classes),
         Mean(classes),
@@ -192,6 +193,13 @@ def test_contributions_know_what_the_others_cost() -> None:
     np.testing.assert_allclose(found, [0, 4, 1])
 
 
+def test_without_the_only_one_that_fits_the_budget_there_is_nothing() -> None:
+    predictions, y, folds = erring(1, 2)
+    combiner = Greedy(False, steps=2, costs=np.array([[1.0], [9]]), budget=np.array([2.0]))
+    found = contributions(combiner, predictions, y, folds, classes=False)
+    assert found.tolist() == [np.inf, 0]
+
+
 def test_the_single_best_by_hand() -> None:
     predictions, y, _ = erring(2, -1, 1)
     assert Single(False).fit(predictions, y).weights.tolist() == [0, 1, 0]
@@ -319,3 +327,29 @@ def test_a_model_without_probabilities_votes() -> None:
     expected = np.eye(3)[model.predict(X)]
     np.testing.assert_array_equal(aligned_proba(model, X, 3), expected)
     np.testing.assert_array_equal(votes(model, X, 3), expected)
+
+
+def test_classes_of_other_names_stay_in_their_order() -> None:
+    X = np.array([[0.0], [1], [2], [3]])
+    model = LogisticRegression().fit(X, np.array(["a", "a", "b", "b"]))
+    np.testing.assert_array_equal(aligned_proba(model, X, 2), model.predict_proba(X))
+
+
+class Predicts:
+    def __init__(self, *found: Any) -> None:
+        self.found = np.array(found)
+
+    def predict(self, X: Any) -> Any:
+        return self.found
+
+
+@pytest.mark.parametrize("found", [(1, 0), (1.0, 0.0), (True, False)])
+def test_indices_may_be_of_any_type(found: Any) -> None:
+    assert votes(Predicts(*found), np.zeros((2, 1)), 3).tolist() == [[0, 1, 0], [1, 0, 0]]
+
+
+@pytest.mark.parametrize("found", [(0, 0.3), (0, 2), (0, -1), (0, np.nan), ("a", "b")])
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
+def test_who_predicts_no_indices_cannot_vote(found: Any) -> None:
+    with pytest.raises(ValueError, match=r"Predicts predicts .* no index of one of 2 classes"):
+        votes(Predicts(*found), np.zeros((2, 1)), 2)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ensembles.combining import Greedy, Mean, Simplex, Single, nested_loss
@@ -48,6 +48,7 @@ def test_the_last_member_stays() -> None:
 
 
 @pytest.mark.parametrize("combiner", [Mean(True), Single(True), Greedy(True, steps=4)])
+@settings(max_examples=40)
 @given(seed=st.integers(0, 30), members=st.integers(1, 5))
 def test_the_loss_never_rises_and_is_that_of_the_members_left(
     combiner: Any, seed: int, members: int

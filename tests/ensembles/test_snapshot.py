@@ -49,8 +49,8 @@ def expected_failures(estimator: Any) -> dict[str, str]:
 
 @parametrize_with_checks(
     [
-        SnapshotClassifier(MLPClassifier(max_epochs=10, batch_size=8, random_state=0), 2),
-        SnapshotRegressor(MLPRegressor(max_epochs=10, batch_size=8, random_state=0), 2),
+        SnapshotClassifier(small(MLPClassifier, batch_size=8, learning_rate=0.02), 2),
+        SnapshotRegressor(small(MLPRegressor, batch_size=8, learning_rate=0.02), 2),
         SnapshotClassifier(LogisticRegression(), 2, random_state=0),
         SnapshotRegressor(ElasticNet(alpha=1e-3), 2, n_members=1),
     ],
@@ -113,6 +113,16 @@ def test_the_last_ones_predict(ours: Any, kind: Any) -> None:
         assert_same_network(one, other)
     mean = np.mean([answers(each, X) for each in last], axis=0)
     np.testing.assert_allclose(answers(found, X), mean, rtol=1e-12)
+
+
+@pytest.mark.parametrize("random_state", [None, 0])
+def test_numbers_may_be_those_of_numpy(random_state: int | None) -> None:
+    two: Any = np.int64(2)
+    X, y = iris()
+    found = SnapshotClassifier(
+        small(MLPClassifier), two, n_members=two, random_state=random_state
+    ).fit(X, y)
+    assert len(found.estimators_) == 2
 
 
 def test_each_cycle_has_a_seed_of_its_own() -> None:

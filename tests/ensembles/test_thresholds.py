@@ -51,6 +51,14 @@ def test_to_decide_for_one_class_everywhere_may_be_best() -> None:
     assert not (proba >= never.value).any()
 
 
+def test_means_of_many_members_may_round_to_a_little_more_than_1() -> None:
+    proba = np.array([-1e-17, np.nextafter(1, 2)])
+    assert best_threshold(proba, np.ones(2, dtype=int), accuracy_score) == (-1e-17, 1.0)
+    never = best_threshold(proba, np.zeros(2, dtype=int), accuracy_score)
+    assert never.value > proba[1]
+    assert never.score == 1
+
+
 @given(proba=PROBA)
 def test_each_way_to_decide_is_tried_once(proba: list[float]) -> None:
     given_ = np.array(proba)

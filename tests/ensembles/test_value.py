@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
+from collections import deque, namedtuple
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Lock
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -121,10 +121,11 @@ def test_arrays_are_found_wherever_they_are() -> None:
         one=numbers(1),
         deep={"two": [numbers(2), (numbers(4),)], "pair": Pair(numbers(8), "right")},
         words=np.array([numbers(16), None, "text"], dtype=object),
+        queue=deque([{"key": numbers(32)}]),
         nothing=None,
         number=3.0,
     )
-    assert array_bytes(thing) == 8 * (1 + 2 + 4 + 8 + 16) + 3 * 8
+    assert array_bytes(thing) == 8 * (1 + 2 + 4 + 8 + 16 + 32) + 3 * 8
 
 
 def test_each_is_counted_once() -> None:
@@ -194,9 +195,6 @@ def test_compiled_trees_tell_theirs() -> None:
     forest = RandomForestClassifier(5, random_state=0).fit(X, y)
     trees = sum(array_bytes(each.tree_) for each in forest.estimators_)
     assert trees <= array_bytes(forest) <= trees + 6 * 100
-    boosted = HistGradientBoostingClassifier(max_iter=3).fit(X, y)
-    nodes = sum(tree.nodes.nbytes for trees in boosted._predictors for tree in trees)
-    assert array_bytes(boosted) >= nodes > 0
 
 
 def test_neighbours_keep_the_rows_once() -> None:
