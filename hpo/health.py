@@ -35,6 +35,7 @@ from storage import (
 from storage.artifacts import STALE_SECONDS, Artifacts, Stored, located, open_artifacts
 from storage.causes import root_cause
 from storage.errors import ArtifactError, StorageError
+from storage.our_experiments import ENSEMBLE
 from storage.records import Lease
 from storage.trials import RoundStorage
 from storage.urls import Place
@@ -326,10 +327,8 @@ def _notes_on_files(health: Health) -> Iterator[str]:
                 "hpo gc removes them"
             )
     for each in health.lost:
-        yield (
-            f"study {each['study']!r}, trial {each['trial']}: {each['problem']}; restore it from "
-            "a copy"
-        )
+        model = "an ensemble" if each["trial"] == ENSEMBLE else f"trial {each['trial']}"
+        yield f"study {each['study']!r}, {model}: {each['problem']}; restore it from a copy"
 
 
 def _some(count: int, what: str) -> str:

@@ -15,7 +15,7 @@ from hpo.persistence import DamagedModelError, Network
 from storage import catalogue
 from storage.artifacts import Artifacts
 from storage.condition import tables
-from storage.errors import ArtifactError
+from storage.errors import ArtifactError, StorageError
 from storage.schema import ensembles, selections
 
 WINNER = "winner"
@@ -37,10 +37,15 @@ class Ready(NamedTuple):
 
 
 def ready(connection: Connection, uid: str) -> list[Ready]:
-    """The winner first, then the ensembles, the oldest first; also of an older schema."""
+    """The winner first, then the ensembles, the oldest first; of the schema before this one too.
+
+    Raises ``StorageError`` for an older one, which does not say which network is the best.
+    """
     present = tables(connection)
+    if selections.name not in present:
+        raise StorageError("an older version of hpo wrote it: hpo test STUDY brings it up to date")
     found = []
-    chosen = catalogue.load_selections(connection, uid) if selections.name in present else []
+    chosen = catalogue.load_selections(connection, uid)
     if chosen:
         last = chosen[-1]
         again = ", refitted" if last.refit else ""
