@@ -1,0 +1,285 @@
+"""Ensembles of a search beside their parts and a peer: ``python -m benchmarks.ensembles``.
+
+For each table and seed the rows are split anew, a search of 100 trials is made, and the ensemble is
+built as ``hpo ensemble`` does. Printed are means over the splits of the log loss of classes, or the
+root mean squared error, on the test rows, which nothing here has seen (and no ledger counts, for
+the studies are thrown away):
+
+* **network**: the trial with the best validation score, a single network;
+* **winner**: the mean of networks that ``hpo search`` hands over;
+* **learner**: the best of scikit-learn's learners, chosen on the same folds;
+* each method; **ensemble**: what was picked, by scores of rows that it had not seen;
+* **peer**: scikit-learn's stacking of its network, forest, histogram boosting and logistic (or
+  ridge) regression, on the same encoded rows, those of the validation part included.
+
+Seconds are of building the ensemble and of fitting the peer, on two processes each; those of the
+search are shown beside them. Probabilities of all are clipped to [1e-7, 1 - 1e-7] alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+    StackingClassifier,
+    StackingRegressor,
+)
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+from benchmarks.output import add_json, screen, write
+from benchmarks.selection import met, read, read_file
+from hpo import models
+from hpo.data.metrics import default_metric
+from hpo.data.schema import infer_task
+from hpo.data.table import Dataset
+from hpo.ensembling.assembling import BEST, METHODS, assemble
+from hpo.ensembling.building import DEFAULT_TOP, Builder, Plan, default_folds
+from hpo.ensembling.candidates import Candidate, Pool
+from hpo.ensembling.learners import DEFAULT
+from hpo.experiment import Experiment
+from hpo.joining import joined
+from hpo.search.space import SearchSpace
+from hpo.settings import Settings
+
+SHIPPED = ("digits", "breast_cancer", "wine", "diabetes")
+FILES = {
+    "penguins": ("penguins.csv", "species"),
+    "banknote": ("banknote_authentication.csv", None),
+    "glass": ("glass.csv", None),
+    "ecoli": ("ecoli.csv", None),
+    "housing": ("housing.csv", None),
+    "diamonds": ("diamonds.csv", "price"),
+}
+"""File and target; without a target the file has no header, and the last column is it."""
+
+DIAMONDS = 10_000
+"""Rows that are drawn of the table of diamonds."""
+
+TRIALS = 100
+WORKERS = 2
+CLIP = 1e-7
+ENOUGH = 8
+"""Of ten tables."""
+
+NETWORK, WINNER, LEARNER, ENSEMBLE, PEER = "network", "winner", "learner", "ensemble", "peer"
+COLUMNS = (NETWORK, WINNER, LEARNER, *METHODS, ENSEMBLE, PEER)
+SECONDS = ("search s", "ensemble s", "peer s")
+LINE = "{:14}" + "{:>10}" * len(COLUMNS) + "{:>11}{:>11}{:>8}  {}"
+
+Run = dict[str, Any]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the chosen tables and print a line for each."""
+    options = _parser().parse_args(arguments)
+    folder = options.data or os.environ.get("HPO_BENCHMARK_DATA")
+    out = screen(options.json)
+    if folder is None:
+        print("without --data: scikit-learn's data sets only", file=out)
+    print(LINE.format("", *COLUMNS, *SECONDS, "picked"), file=out, flush=True)
+    records: dict[str, list[Run]] = {}
+    for name in options.tables or [*SHIPPED, *(FILES if folder else ())]:
+        dataset = _read(name, folder)
+        records[name] = [run(dataset, seed, options.trials) for seed in range(options.seeds)]
+        print(line(name, records[name]), file=out, flush=True)
+    print("\n".join(verdict(records)), file=out)
+    write(options.json, records=records)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m benchmarks.ensembles", description=__doc__)
+    parser.add_argument("tables", nargs="*", choices=[*SHIPPED, *FILES, []], help="default: all")
+    parser.add_argument("--seeds", type=int, default=5, help="splits of each table (5)")
+    parser.add_argument("--trials", type=int, default=TRIALS, help="of each search (100)")
+    parser.add_argument(
+        "--data", metavar="DIR", help="folder with the files; or HPO_BENCHMARK_DATA"
+    )
+    add_json(parser)
+    return parser
+
+
+def _read(name: str, folder: str | None) -> Dataset:
+    if name in SHIPPED:
+        return read(name, folder)
+    if name != "diamonds":
+        return read_file(*FILES[name], folder)
+    file, target = FILES[name]
+    places = [Path(folder or ".") / file, Path(folder or ".") / "tabular" / file]
+    path = next(each for each in places if each.is_file())
+    head, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    drawn = np.sort(np.random.default_rng(0).choice(len(lines), DIAMONDS, replace=False))
+    with tempfile.TemporaryDirectory() as sample:
+        (Path(sample) / file).write_text(head + "".join(lines[row] for row in drawn))
+        return read_file(file, target, sample)
+
+
+def run(dataset: Dataset, seed: int, trials: int) -> Run:
+    """Search, build and compare on one split: test losses, seconds, and what was picked."""
+    task = infer_task(dataset.target)
+    settings = Settings(
+        None, True, (), task, default_metric(task), SearchSpace().to_json(), seed=seed
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/hpo.db"
+        with joined(dataset, settings, study="s", url=url, trials=trials) as experiment:
+            began = time.perf_counter()
+            for _ in experiment.search(trials, WORKERS):
+                pass
+            selection = experiment.choose(5, WORKERS)
+            assert selection is not None
+            found: Run = {"search s": time.perf_counter() - began}
+            return found | _compared(experiment, selection.number, selection.digest)
+
+
+def _compared(experiment: Experiment, number: int, digest: str) -> Run:
+    prepared, store = experiment.prepared, experiment.store
+    test = _Test(experiment)
+    _, network = store.network(store.ranked()[0].number)
+    found: Run = {
+        NETWORK: test.loss(network.predict(test.features, test.rows)),
+        WINNER: test.loss(store.model(number, digest).predict(test.features, test.rows)),
+    }
+    folds = default_folds(prepared)
+    task = experiment.settings.task
+    top = None if folds is None else DEFAULT_TOP
+    plan = Plan(DEFAULT[task], top=top, folds=folds)
+    builder = Builder(store, prepared, experiment.settings.seed)
+    began = time.perf_counter()
+    record = builder.build(plan, WORKERS)
+    found["ensemble s"] = time.perf_counter() - began
+    ready = store.rounds.read(lambda connection: models.ready(connection, store.uid))
+    model = models.load(store.artifacts, models.choose(ready, record.name))
+    found[ENSEMBLE] = test.loss(model.predict(test.features, test.rows))
+    found["picked"] = record.record["method"]
+    # The parts once more, for what each of them would have done.
+    pool, candidates = builder.candidates(plan, WORKERS, float("inf"))
+    found |= _methods(test, pool, candidates)
+    began = time.perf_counter()
+    found[PEER] = test.loss(_peer(experiment, test))
+    found["peer s"] = time.perf_counter() - began
+    return found
+
+
+class _Test:
+    """The test rows of a split, and the loss of predictions for them."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        prepared = experiment.prepared
+        self.features = prepared.sealed.dataset.features
+        self.rows = prepared.sealed.rows
+        self.encoding = prepared.problem.target
+        self.target = prepared.sealed.target(self.encoding)
+        self.X = prepared.encoding.transform(self.features, self.rows)
+
+    def loss(self, prediction: NDArray[Any]) -> float:
+        """Log loss of probabilities (rows, classes), or the root mean squared error."""
+        if not self.encoding.classes:
+            return float(np.sqrt(np.mean((prediction[:, 0] - self.target) ** 2)))
+        clipped = np.clip(prediction.astype(np.float64), CLIP, 1 - CLIP)
+        clipped /= clipped.sum(axis=1, keepdims=True)
+        return float(-np.log(clipped[np.arange(len(clipped)), self.target]).mean())
+
+    def in_units(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Probabilities as they are, values in the user's units."""
+        return outputs if self.encoding.classes else self.encoding.inverse(outputs)
+
+
+def _methods(test: _Test, pool: Pool, candidates: Sequence[Candidate]) -> Run:
+    outputs = np.stack([each.part.outputs(test.X, pool.n_classes) for each in candidates])
+    found: Run = {}
+    for method in METHODS:
+        combination = assemble(method, candidates, pool).combination
+        found[method] = test.loss(test.in_units(combination(outputs)))
+    learners = [place for place, each in enumerate(candidates) if "trial" not in each.name]
+    own = assemble(BEST, [candidates[place] for place in learners], pool).combination
+    found[LEARNER] = test.loss(test.in_units(own(outputs[learners])))
+    return found
+
+
+def _peer(experiment: Experiment, test: _Test) -> NDArray[Any]:
+    """What scikit-learn's stacking predicts for the test rows."""
+    prepared, seed = experiment.prepared, experiment.settings.seed
+    rows = np.concatenate([prepared.split.train, prepared.split.validation])
+    X = prepared.encoding.transform(test.features, rows)
+    y = prepared.problem.target.units(prepared.sealed.dataset.target, rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if test.encoding.classes:
+            stack = StackingClassifier(
+                [
+                    ("net", MLPClassifier(random_state=seed)),
+                    ("forest", RandomForestClassifier(random_state=seed)),
+                    ("boosting", HistGradientBoostingClassifier(random_state=seed)),
+                    ("logistic", LogisticRegression(max_iter=1000)),
+                ],
+                n_jobs=WORKERS,
+            ).fit(X, y)
+            proba: NDArray[Any] = stack.predict_proba(test.X)
+            return proba
+        # Its network learns nothing of values that are far from 0.
+        mean, deviation = y.mean(), y.std()
+        regressor = StackingRegressor(
+            [
+                ("net", MLPRegressor(random_state=seed)),
+                ("forest", RandomForestRegressor(random_state=seed)),
+                ("boosting", HistGradientBoostingRegressor(random_state=seed)),
+                ("ridge", RidgeCV()),
+            ],
+            n_jobs=WORKERS,
+        ).fit(X, (y - mean) / deviation)
+        values: NDArray[Any] = mean + deviation * regressor.predict(test.X)
+        return values[:, None]
+
+
+def line(name: str, runs: Sequence[Run]) -> str:
+    """Means over the splits."""
+    losses = [f"{mean(runs, each):.4g}" for each in COLUMNS]
+    seconds = [f"{mean(runs, each):.1f}" for each in SECONDS]
+    picked = [each["picked"] for each in runs]
+    counts = ", ".join(f"{each} {picked.count(each)}" for each in dict.fromkeys(picked))
+    return LINE.format(name, *losses, *seconds, counts)
+
+
+def mean(runs: Sequence[Run], what: str) -> float:
+    """Of one column."""
+    return statistics.mean(each[what] for each in runs)
+
+
+def verdict(records: Mapping[str, Sequence[Run]]) -> list[str]:
+    """Each target and whether it was met."""
+    needed = ENOUGH * len(records) / 10
+    lines = []
+    for other, words in (
+        (NETWORK, "better than"),
+        (WINNER, "better than"),
+        (PEER, "not worse than"),
+    ):
+        won = sum(
+            mean(runs, ENSEMBLE) < mean(runs, other)
+            or (other == PEER and mean(runs, ENSEMBLE) == mean(runs, other))
+            for runs in records.values()
+        )
+        what = f"the ensemble is {words} the {other} on {won} of {len(records)} tables"
+        lines.append(f"{what} (target {needed:g}): {met(won >= needed)}")
+    ours, theirs = (sum(mean(runs, what) for runs in records.values()) for what in SECONDS[1:])
+    lines.append(f"in {ours:.1f} s against {theirs:.1f} s: {met(ours <= theirs)}")
+    return lines
+
+
+if __name__ == "__main__":
+    main()
