@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ensembles.adaboost import AdaBoostClassifier, AdaBoostRegressor
     from ensembles.bagging import BaggingClassifier, BaggingRegressor
     from ensembles.errors import LeakError
     from ensembles.greedy import GreedySelectionClassifier, GreedySelectionRegressor
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from ensembles.voting import VotingClassifier, VotingRegressor
 
 __all__ = [
+    "AdaBoostClassifier",
+    "AdaBoostRegressor",
     "BaggingClassifier",
     "BaggingRegressor",
     "GreedySelectionClassifier",
@@ -31,6 +34,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AdaBoostClassifier": "ensembles.adaboost",
+    "AdaBoostRegressor": "ensembles.adaboost",
     "BaggingClassifier": "ensembles.bagging",
     "BaggingRegressor": "ensembles.bagging",
     "GreedySelectionClassifier": "ensembles.greedy",

@@ -25,12 +25,16 @@ def draw_seeds(random_state: np.random.RandomState, n_seeds: int) -> list[int]:
 
 def seeded(estimator: Any, seed: int) -> dict[str, int]:
     """The parameters that seed a learner and the learners inside of it, each in its own way."""
+    return own_seeds(estimator, np.random.RandomState(seed))
+
+
+def own_seeds(estimator: Any, generator: np.random.RandomState) -> dict[str, int]:
+    """Likewise, drawn from ``generator`` in the order of scikit-learn: by names."""
     names = sorted(
         name
         for name in estimator.get_params(deep=True)
         if name == "random_state" or name.endswith("__random_state")
     )
-    generator = np.random.RandomState(seed)
     return dict(zip(names, draw_seeds(generator, len(names)), strict=True))
 
 
