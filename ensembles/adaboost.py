@@ -20,9 +20,6 @@ from ensembles.reweighting import R2_LOSSES, Round, lifted, r2, samme, weighted_
 from ensembles.row_weights import row_weights
 from ensembles.targets import classes_and_index, flat_values, most_probable
 
-LARGEST_RATE = 1e6
-"""A learning rate up to here makes no importance infinite; none above 1 or so is of use."""
-
 
 class BaseAdaBoost(BaseEstimator):  # type: ignore[misc]
     """What the classifier and the regressor share."""
@@ -78,7 +75,7 @@ class BaseAdaBoost(BaseEstimator):  # type: ignore[misc]
 
     def _check_parameters(self) -> None:
         check_count("n_estimators", self.n_estimators)
-        check_above_zero("learning_rate", self.learning_rate, largest=LARGEST_RATE)
+        check_above_zero("learning_rate", self.learning_rate)
         if not isinstance(self.resample, bool) and self.resample != "auto":
             raise ValueError(f"resample is True, False or 'auto', not {self.resample!r}")
 

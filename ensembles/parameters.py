@@ -13,8 +13,17 @@ def check_count(name: str, given: Any) -> None:
         raise ValueError(f"{name} must be a whole number of at least 1, got {given!r}")
 
 
-def check_above_zero(name: str, given: Any, *, largest: float = math.inf) -> None:
-    """Raise ``ValueError`` for what is no number above 0, or is above ``largest``; NaN is none."""
-    if isinstance(given, bool) or not isinstance(given, Real) or not 0 < float(given) <= largest:
-        bound = "" if largest == math.inf else f" and at most {largest:g}"
-        raise ValueError(f"{name} must be a number above 0{bound}, got {given!r}")
+def check_above_zero(name: str, given: Any) -> None:
+    """Raise ``ValueError`` for what is no finite number above 0."""
+    if not _is_number(given) or not 0 < given < math.inf:
+        raise ValueError(f"{name} must be a finite number above 0, got {given!r}")
+
+
+def check_share(name: str, given: Any) -> None:
+    """Raise ``ValueError`` for what is no number above 0 and up to 1."""
+    if not _is_number(given) or not 0 < given <= 1:
+        raise ValueError(f"{name} must be a number above 0 and up to 1, got {given!r}")
+
+
+def _is_number(given: Any) -> bool:
+    return isinstance(given, Real) and not isinstance(given, bool)
