@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ensembles.adaboost import AdaBoostClassifier, AdaBoostRegressor
     from ensembles.bagging import BaggingClassifier, BaggingRegressor
     from ensembles.errors import LeakError
+    from ensembles.gradient_boosting import GradientBoostingClassifier, GradientBoostingRegressor
     from ensembles.greedy import GreedySelectionClassifier, GreedySelectionRegressor
     from ensembles.out_of_fold import Stored
     from ensembles.snapshot import SnapshotClassifier, SnapshotRegressor
@@ -21,6 +22,8 @@ __all__ = [
     "AdaBoostRegressor",
     "BaggingClassifier",
     "BaggingRegressor",
+    "GradientBoostingClassifier",
+    "GradientBoostingRegressor",
     "GreedySelectionClassifier",
     "GreedySelectionRegressor",
     "LeakError",
@@ -38,6 +41,8 @@ _HOMES = {
     "AdaBoostRegressor": "ensembles.adaboost",
     "BaggingClassifier": "ensembles.bagging",
     "BaggingRegressor": "ensembles.bagging",
+    "GradientBoostingClassifier": "ensembles.gradient_boosting",
+    "GradientBoostingRegressor": "ensembles.gradient_boosting",
     "GreedySelectionClassifier": "ensembles.greedy",
     "GreedySelectionRegressor": "ensembles.greedy",
     "LeakError": "ensembles.errors",

@@ -32,3 +32,13 @@ def most_probable(proba: NDArray[Any], classes: NDArray[Any]) -> NDArray[Any]:
     """The class with the highest probability, the first of equal ones; (rows,)."""
     chosen: NDArray[Any] = classes[proba.argmax(axis=1)]
     return chosen
+
+
+def places_of(y: Any, classes: NDArray[Any]) -> NDArray[np.int64]:
+    """The place of each row's class in ``classes``; ``ValueError`` for one that is not there."""
+    y = column_or_1d(y, warn=True)
+    unknown = np.setdiff1d(y, classes)
+    if len(unknown):
+        raise ValueError(f"y_val has the class {unknown.tolist()[0]!r}, which no training row has")
+    places: NDArray[np.int64] = np.searchsorted(classes, y)
+    return places
