@@ -201,10 +201,10 @@ def test_validation_rows_alone_change_nothing(kind: Any) -> None:
 
 
 class Watching(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """Remembers the rows that it was given."""
+    """Remembers what it was given, and predicts the first feature."""
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Watching:
-        self.rows_ = X[:, 0]
+        self.rows_, self.target_ = X[:, 0], y
         self.weights_ = sample_weight
         return self
 
@@ -224,11 +224,18 @@ def test_each_stage_draws_its_own_share_of_the_rows() -> None:
 
 def test_the_factor_is_that_of_the_rows_that_were_drawn() -> None:
     X, y = np.arange(1.0, 21)[:, None], np.random.default_rng(0).normal(size=20)
-    ours = GradientBoostingRegressor(Watching(), n_estimators=1, subsample=0.3, random_state=0)
-    (member,) = ours.fit(X, y).estimators_[0]
-    rows = member.rows_.astype(int) - 1
-    residual = y[rows] - y.mean()
-    assert ours.factors_[0] == pytest.approx(residual @ X[rows, 0] / (X[rows, 0] @ X[rows, 0]))
+    ours = GradientBoostingRegressor(
+        Watching(), n_estimators=3, learning_rate=0.5, subsample=0.3, random_state=0
+    ).fit(X, y)
+    scores = np.full(20, y.mean())
+    staged = zip(ours.estimators_, ours.factors_, ours.staged_predict(X), strict=True)
+    for (member,), factor, reached in staged:
+        rows = member.rows_.astype(int) - 1
+        expected = (y - scores)[rows] @ X[rows, 0] / (X[rows, 0] @ X[rows, 0])
+        assert factor == pytest.approx(expected)
+        np.testing.assert_allclose(member.target_, (y - scores)[rows])
+        scores = scores + 0.5 * expected * X[:, 0]
+        np.testing.assert_allclose(reached, scores)
 
 
 def test_rows_without_weight_are_not_there() -> None:

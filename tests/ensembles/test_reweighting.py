@@ -142,3 +142,9 @@ def test_the_median_is_the_least_value_with_half_the_importance(members: int, se
     importances = generator.uniform(0.1, 2, members)
     expected = [plain_median(each, importances) for each in predictions.T]
     np.testing.assert_array_equal(weighted_median(predictions, importances), expected)
+
+
+def test_of_two_members_that_count_alike_the_median_is_the_lower() -> None:
+    predictions = np.array([[1.0, 5.0], [2.0, 4.0]])
+    assert weighted_median(predictions, np.ones(2)).tolist() == [1, 4]
+    assert weighted_median(predictions, np.array([1.0, 3.0])).tolist() == [2, 4]
