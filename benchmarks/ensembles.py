@@ -257,7 +257,7 @@ def line(name: str, runs: Sequence[Run]) -> str:
 
 def mean(runs: Sequence[Run], what: str) -> float:
     """Of one column."""
-    return statistics.mean(each[what] for each in runs)
+    return float(statistics.mean(each[what] for each in runs))
 
 
 def verdict(records: Mapping[str, Sequence[Run]]) -> list[str]:

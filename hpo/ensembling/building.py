@@ -27,9 +27,8 @@ from hpo.ensembling.candidates import (
     validation_pool,
 )
 from hpo.ensembling.model import EnsembleModel
-from hpo.errors import NoFiniteTrialError, UsageError
+from hpo.errors import NoFiniteTrialError
 from hpo.preparation import Prepared
-from hpo.safe_learners import UnsafeLearnerError
 from hpo.search.expectation import Expectation, expected_score
 from hpo.study_store import StudyStore
 from storage import catalogue
@@ -214,11 +213,7 @@ class Builder:
             combination,
             {"experiment": store.uid, "ensemble": name, "method": chosen.method},
         )
-        try:
-            artifact = Artifact(*model.to_bytes())
-        except UnsafeLearnerError as error:
-            raise UsageError(str(error)) from error
-        (digest,) = store.artifacts.save_all([artifact])
+        (digest,) = store.artifacts.save_all([Artifact(*model.to_bytes())])
         new = EnsembleRecord(name, digest, record)
         now = datetime.now(UTC).isoformat(timespec="seconds")
 

@@ -23,7 +23,7 @@ from sklearn.svm import SVC, SVR
 from hpo.data.schema import Task
 from hpo.errors import UsageError
 
-TREES = 200
+TREES = 100
 """How many trees a forest has."""
 
 STAGES = 100

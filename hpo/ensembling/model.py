@@ -138,14 +138,15 @@ def _read(
         return Networks(architecture, params)
     if record["kind"] != "learners":
         raise ValueError(f"it has members of the kind {record['kind']!r}")
-    models = tuple(loads(arrays[f"{place}.{n}"].tobytes()) for n in range(int(record["models"])))
-    for each in models:
+    count = int(record["models"])
+    learners = Learners(tuple(arrays[f"{place}.{each}"].tobytes() for each in range(count)))
+    for each in learners.models:
         if getattr(each, "n_features_in_", ends[0]) != ends[0]:
             raise ValueError("a learner does not fit its encodings")
         # Most places of a class would be outside of the predictions.
         if ends[1] > 1 and not set(np.asarray(each.classes_).tolist()) <= set(range(ends[1])):
             raise ValueError("a learner knows classes that there are not")
-    return Learners(models)
+    return learners
 
 
 def _combination(combination: Combination, arrays: Arrays) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ensembles.losses import Values
 from ensembles.members import outputs
 from hpo.nn.architecture import Architecture
 from hpo.nn.network import predict
-from hpo.safe_learners import dumps
+from hpo.safe_learners import loads
 
 
 class Part(Protocol):
@@ -61,19 +61,23 @@ class Networks:
 
 @dataclass(frozen=True, eq=False)
 class Learners:
-    """Fitted learners of one kind."""
+    """Fitted learners of one kind, as the bytes that they are kept as.
 
-    models: tuple[Any, ...]
+    So whoever trains them in another process writes them there, and they are read when they are
+    asked for the first time.
+    """
+
+    stored: tuple[bytes, ...]
+
+    @cached_property
+    def models(self) -> tuple[Any, ...]:
+        """The learners; raises ``UnsafeLearnerError`` for bytes that hold none."""
+        return tuple(loads(each) for each in self.stored)
 
     @property
     def n_models(self) -> int:
         """How many learners there are."""
-        return len(self.models)
-
-    @cached_property
-    def stored(self) -> tuple[bytes, ...]:
-        """The bytes of each; raises ``UnsafeLearnerError`` for one that cannot be kept."""
-        return tuple(dumps(each) for each in self.models)
+        return len(self.stored)
 
     @property
     def n_bytes(self) -> int:
