@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,8 +27,10 @@ from hpo.ensembling.candidates import (
     validation_pool,
 )
 from hpo.ensembling.model import EnsembleModel
-from hpo.errors import NoFiniteTrialError
+from hpo.ensembling.parts import Learners
+from hpo.errors import NoFiniteTrialError, UsageError
 from hpo.preparation import Prepared
+from hpo.safe_learners import UnsafeLearnerError
 from hpo.search.expectation import Expectation, expected_score
 from hpo.study_store import StudyStore
 from storage import catalogue
@@ -94,6 +96,7 @@ class Builder:
         methods = tuple(dict.fromkeys((BEST, *plan.methods)))
         assembled = [assemble(method, candidates, pool) for method in methods]
         chosen = min(assembled, key=lambda each: each.loss)
+        candidates = _written(chosen, candidates, n_workers)
         record = self._described(plan, pool, candidates, assembled, chosen)
         record["seconds"] = round(time.perf_counter() - began, 3)
         return self._keep(plan.name, chosen, candidates, record)
@@ -224,3 +227,20 @@ class Builder:
         for unused in store.write(enter):
             store.artifacts.delete(unused)
         return new
+
+
+def _written(chosen: Assembled, candidates: Sequence[Candidate], n_workers: int) -> list[Candidate]:
+    """The candidates, those that the chosen combination needs with the bytes to keep them as.
+
+    Raises ``UsageError`` for a learner that cannot be kept.
+    """
+    _, kept = trimmed(chosen, candidates)
+    try:
+        return [
+            replace(each, part=each.part.written(n_workers))
+            if each in kept and isinstance(each.part, Learners)
+            else each
+            for each in candidates
+        ]
+    except UnsafeLearnerError as error:
+        raise UsageError(str(error)) from error

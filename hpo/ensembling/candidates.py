@@ -23,7 +23,6 @@ from hpo.errors import NoFiniteTrialError, UsageError
 from hpo.handover import best_epochs
 from hpo.nn.threads import one_blas_thread
 from hpo.preparation import Prepared
-from hpo.safe_learners import dumps
 from hpo.search.folds import Folds, count_folds, deal_folds
 from hpo.search.problem import Problem
 from hpo.search.repeats import Job, pooled_target, repeat
@@ -216,15 +215,15 @@ def _candidates(
         prediction = np.empty((len(pool.y), pool.n_classes or 1))
         for view, (_, predicted, _) in zip(views, own, strict=True):
             prediction[view.place] = predicted
-        part = Learners(tuple(stored for stored, _, _ in own))
+        part = Learners(tuple(model for model, _, _ in own))
         found.append(Candidate(name, part, prediction, sum(seconds for _, _, seconds in own)))
     return found
 
 
 def _fitted(
     name: str, task: Task, view: _View, seed: int, n_classes: int | None
-) -> tuple[bytes, Values, float]:
-    """The model's bytes, what it predicts for the rows that it did not see, and its seconds."""
+) -> tuple[Any, Values, float]:
+    """The model, what it predicts for the rows that it did not see, and its seconds."""
     began = time.perf_counter()
     # Other processes train beside this one, and threads of OpenMP that wait for a core spin.
     with one_blas_thread(), threadpool_limits(1, user_api="openmp"), warnings.catch_warnings():
@@ -232,7 +231,7 @@ def _fitted(
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = learners.make(name, task, view.y, seed).fit(view.X, view.y)
         predicted = outputs(model, view.hidden, n_classes)
-    return dumps(model), predicted, time.perf_counter() - began
+    return model, predicted, time.perf_counter() - began
 
 
 def _flat(y: NDArray[Any]) -> NDArray[Any]:

@@ -118,7 +118,7 @@ def _written(part: Part, place: str, arrays: Arrays) -> dict[str, Any]:
         arrays[f"{place}.params"] = np.asarray(part.params, np.float32)
         return {"kind": "networks", "architecture": part.architecture.to_json()}
     assert isinstance(part, Learners)
-    for number, data in enumerate(part.stored):
+    for number, data in enumerate(part.written().stored or ()):
         arrays[f"{place}.{number}"] = np.frombuffer(data, np.uint8)
     return {"kind": "learners", "models": part.n_models}
 
@@ -139,7 +139,7 @@ def _read(
     if record["kind"] != "learners":
         raise ValueError(f"it has members of the kind {record['kind']!r}")
     count = int(record["models"])
-    learners = Learners(tuple(arrays[f"{place}.{each}"].tobytes() for each in range(count)))
+    learners = Learners.read([arrays[f"{place}.{each}"].tobytes() for each in range(count)])
     for each in learners.models:
         if getattr(each, "n_features_in_", ends[0]) != ends[0]:
             raise ValueError("a learner does not fit its encodings")

@@ -6,10 +6,11 @@ the training target.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self
 
+import joblib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +18,7 @@ from ensembles.losses import Values
 from ensembles.members import outputs
 from hpo.nn.architecture import Architecture
 from hpo.nn.network import predict
-from hpo.safe_learners import loads
+from hpo.safe_learners import dumps, loads
 
 
 class Part(Protocol):
@@ -61,28 +62,37 @@ class Networks:
 
 @dataclass(frozen=True, eq=False)
 class Learners:
-    """Fitted learners of one kind, as the bytes that they are kept as.
+    """Fitted learners of one kind, and the bytes that they are kept as, if they are."""
 
-    So whoever trains them in another process writes them there, and they are read when they are
-    asked for the first time.
-    """
+    models: tuple[Any, ...]
+    stored: tuple[bytes, ...] | None = None
 
-    stored: tuple[bytes, ...]
+    @classmethod
+    def read(cls, stored: Sequence[bytes]) -> Self:
+        """Those that are kept so; raises ``UnsafeLearnerError`` for bytes that hold none."""
+        return cls(tuple(loads(each) for each in stored), tuple(stored))
 
-    @cached_property
-    def models(self) -> tuple[Any, ...]:
-        """The learners; raises ``UnsafeLearnerError`` for bytes that hold none."""
-        return tuple(loads(each) for each in self.stored)
+    def written(self, n_workers: int = 1) -> Self:
+        """Likewise with their bytes, which several processes write.
+
+        Raises ``UnsafeLearnerError`` for a learner that could not be read again.
+        """
+        if self.stored is not None:
+            return self
+        work = (joblib.delayed(dumps)(each) for each in self.models)
+        return replace(self, stored=tuple(joblib.Parallel(n_jobs=n_workers)(work)))
 
     @property
     def n_models(self) -> int:
         """How many learners there are."""
-        return len(self.stored)
+        return len(self.models)
 
     @property
     def n_bytes(self) -> int:
         """As they are stored."""
-        return sum(map(len, self.stored))
+        written = self.written().stored
+        assert written is not None
+        return sum(map(len, written))
 
     def outputs(self, X: NDArray[np.float32], n_classes: int | None) -> Values:
         """The mean of what they predict."""

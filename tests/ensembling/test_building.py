@@ -291,4 +291,6 @@ def test_parts_know_how_large_they_are(experiment: Experiment) -> None:
     assert network.part.n_bytes == 3 * 4 * network.part.architecture.n_params
     (learner,) = folded_learners(names(experiment)[-1:], experiment.settings.task, pool, 0, 1)
     assert isinstance(learner.part, Learners)
-    assert learner.part.n_bytes == sum(len(each) for each in learner.part.stored) > 1000
+    written = learner.part.written().stored
+    assert written is not None
+    assert learner.part.n_bytes == sum(len(each) for each in written) > 1000
