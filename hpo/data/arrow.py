@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from hpo.data.cells import MISSING, numbers_of
+from hpo.data.cells import MISSING, numbers_of, written
 from hpo.data.errors import DataError
 from hpo.data.header import check_no_others, find_columns, find_target
 from hpo.data.loaded import Loaded, row_place
@@ -201,7 +201,7 @@ def _texts(column: Any, what: str) -> _Texts:
     array = column.unify_dictionaries().combine_chunks()
     chunks = array.chunks if isinstance(array, pa.ChunkedArray) else [array]
     try:
-        distinct = [_written(value) for value in chunks[0].dictionary.to_pylist()]
+        distinct = [written(value) for value in chunks[0].dictionary.to_pylist()]
     except UnicodeDecodeError:
         raise DataError(f"{what} has bytes that are not UTF-8; save texts") from None
     indices = np.concatenate(
@@ -212,9 +212,3 @@ def _texts(column: Any, what: str) -> _Texts:
     place = {text: i for i, text in enumerate(vocabulary)}
     codes = np.array([*(place.get(text, -1) for text in distinct), -1], dtype=np.int32)
     return _Texts(codes[indices], vocabulary)
-
-
-def _written(value: object) -> str:
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return "" if value is None else str(value).strip()

@@ -32,6 +32,13 @@ def numbers_of(cells: Sequence[str]) -> list[float]:
         return [math.nan if cell.strip() in MISSING else float(cell) for cell in cells]
 
 
+def written(value: object) -> str:
+    """Return what is no text as the user would write it; nothing for None."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return "" if value is None else str(value).strip()
+
+
 @dataclass
 class ColumnScan:
     """What has been seen of a column; `look` adds to it.
