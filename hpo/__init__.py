@@ -7,12 +7,14 @@ from hpo._version import __version__
 
 if TYPE_CHECKING:
     from hpo.estimators import MLPClassifier, MLPMultiTask, MLPRegressor
+    from hpo.finished import Experiment
     from hpo.nn.gradients import gradient_check
     from hpo.search.cv import NarrowingSearchCV
     from hpo.search.narrowing import NarrowingSampler
     from hpo.search.space import SearchSpace
 
 __all__ = [
+    "Experiment",
     "MLPClassifier",
     "MLPMultiTask",
     "MLPRegressor",
@@ -24,6 +26,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Experiment": "hpo.finished",
     "MLPClassifier": "hpo.estimators",
     "MLPMultiTask": "hpo.estimators",
     "MLPRegressor": "hpo.estimators",

@@ -96,8 +96,8 @@ def joined(
             lambda connection: _enter(connection, study, new, settings, told)
         )
         if record is not new:
-            _refuse_differences(record, study, dataset, settings)
-            prepared = _as_it_was_split(record, study, dataset, settings, prepared)
+            refuse_differences(record, study, dataset, settings)
+            prepared = as_it_was_split(record, study, dataset, settings, prepared)
         attributes = rounds.read(lambda each: history.study_attributes(each, study_id))
         store = StudyStore(
             rounds,
@@ -175,9 +175,10 @@ def _enter(
     return slots.create_study(connection, study, settings.metric, attributes, costs), new
 
 
-def _refuse_differences(
+def refuse_differences(
     record: ExperimentRecord, study: str, dataset: Dataset, settings: Settings
 ) -> None:
+    """Raise ``UsageError`` unless the study was made with these data and settings."""
     now = fingerprint(dataset)
     difference = describe_difference(record.settings, settings.to_json())
     if now["sha256"] != record.fingerprint["sha256"]:
@@ -201,7 +202,7 @@ def _sources(record: ExperimentRecord) -> str:
     return record.source if test_file is None else f"{record.source} and {test_file}"
 
 
-def _as_it_was_split(
+def as_it_was_split(
     record: ExperimentRecord,
     study: str,
     dataset: Dataset,

@@ -5,20 +5,27 @@ from __future__ import annotations
 import difflib
 import json
 import math
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from hpo.data.table import Table
+from hpo.data.target_encoding import TargetEncoding
 from hpo.ensembling.model import FORMAT, EnsembleModel
 from hpo.errors import NoFiniteTrialError, UsageError
 from hpo.persistence import DamagedModelError, Network
+from hpo.ranking import WINNER
 from storage import catalogue
 from storage.artifacts import Artifacts
 from storage.condition import tables
 from storage.errors import ArtifactError, StorageError
 from storage.schema import ensembles, selections
 
-WINNER = "winner"
+BLOCK = 10_000
+"""Rows that are predicted at once."""
 
 Model = Network | EnsembleModel
 
@@ -26,7 +33,8 @@ Model = Network | EnsembleModel
 class Ready(NamedTuple):
     """A stored model. ``expected`` is the score that it promises, None where nobody measured it.
 
-    ``why`` says in words what it is, as the ledger keeps it.
+    ``why`` says in words what it is, as the ledger keeps it; ``record`` tells in plain values how
+    it was chosen or built, and is empty for a network that nobody chose but the ranking.
     """
 
     name: str
@@ -34,16 +42,22 @@ class Ready(NamedTuple):
     expected: float | None
     standard_error: float | None
     why: str
+    record: Mapping[str, Any] = {}
+
+
+def check_version(connection: Connection) -> None:
+    """Raise ``StorageError`` for tables that do not say which network is the best."""
+    if selections.name not in tables(connection):
+        raise StorageError("an older version of hpo wrote it: hpo test STUDY brings it up to date")
 
 
 def ready(connection: Connection, uid: str) -> list[Ready]:
     """The winner first, then the ensembles, the oldest first; of the schema before this one too.
 
-    Raises ``StorageError`` for an older one, which does not say which network is the best.
+    Raises ``StorageError`` for an older one; see `check_version`.
     """
+    check_version(connection)
     present = tables(connection)
-    if selections.name not in present:
-        raise StorageError("an older version of hpo wrote it: hpo test STUDY brings it up to date")
     found = []
     chosen = catalogue.load_selections(connection, uid)
     if chosen:
@@ -51,7 +65,8 @@ def ready(connection: Connection, uid: str) -> list[Ready]:
         again = ", refitted" if last.refit else ""
         why = f"winner of the search (trial {last.number}{again})"
         record = last.record
-        found.append(Ready(WINNER, last.digest, record["expected"], record["expected_se"], why))
+        expected, error = record["expected"], record["expected_se"]
+        found.append(Ready(WINNER, last.digest, expected, error, why, record))
     else:
         kept = catalogue.load_artifacts(connection, uid)
         if kept:
@@ -61,7 +76,7 @@ def ready(connection: Connection, uid: str) -> list[Ready]:
         for each in catalogue.load_ensembles(connection, uid):
             expected, error = each.record["expected"], each.record["expected_se"]
             why = f"ensemble {each.name} ({each.record['method']})"
-            found.append(Ready(each.name, each.digest, expected, error, why))
+            found.append(Ready(each.name, each.digest, expected, error, why, each.record))
     return found
 
 
@@ -96,3 +111,19 @@ def load(artifacts: Artifacts, model: Ready) -> Model:
         return kind.from_bytes(arrays, document)
     except (DamagedModelError, ValueError, AttributeError) as error:
         raise ArtifactError(f"{model.name}: {error}") from error
+
+
+def predictions(model: Model, table: Table) -> Iterator[NDArray[np.float64]]:
+    """Block by block, probabilities (rows, classes), or values (rows, 1) in the user's units.
+
+    A row's last bits may depend on the rows of its block, so all who predict do it in the same.
+    """
+    for start in range(0, table.n_rows, BLOCK):
+        rows = np.arange(start, min(start + BLOCK, table.n_rows))
+        yield in_doubles(model.predict(table, rows), model.target)
+
+
+def in_doubles(prediction: NDArray[Any], target: TargetEncoding) -> NDArray[np.float64]:
+    """In double precision, in which probabilities of single precision do not add up to 1 yet."""
+    doubles = prediction.astype(np.float64)
+    return doubles / doubles.sum(axis=1, keepdims=True) if target.classes else doubles

@@ -6,20 +6,16 @@ import csv
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
-import numpy as np
 from numpy.typing import NDArray
 
 from hpo import models
 from hpo.data.loading import load_features
 from hpo.data.table import Table
 from hpo.inventory import where_of
-from hpo.models import Model, Ready
+from hpo.models import Model, Ready, predictions
 from hpo.reopening import Known, known
 from storage.artifacts import open_artifacts
 from storage.reader import opened
-
-BLOCK = 10_000
-"""Rows that are predicted at once."""
 
 
 def stored_model(
@@ -64,9 +60,8 @@ def predicted(model: Model, table: Table, *, proba: bool) -> Iterator[list[Any]]
     """The head, and then a line for each row: what is predicted, and each class' probability."""
     classes = model.target.classes
     yield ["prediction", *(f"proba_{each}" for each in classes if proba)]
-    for start in range(0, table.n_rows, BLOCK):
-        rows = np.arange(start, min(start + BLOCK, table.n_rows))
-        yield from _lines(model.predict(table, rows), classes, proba=proba)
+    for block in predictions(model, table):
+        yield from _lines(block, classes, proba=proba)
 
 
 def _lines(prediction: NDArray[Any], classes: Sequence[str], *, proba: bool) -> Iterator[list[Any]]:

@@ -12,6 +12,9 @@ EXPERIMENT_ATTRIBUTE = "hpo:experiment"
 OURS = "train"
 """The attribute that every complete trial of ours has: the metric on the training rows."""
 
+WINNER = "winner"
+"""What the model is called that a search hands over, among a study's models."""
+
 
 def rank(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     """The complete trials of ours, best first; of equal ones the cheaper, then the lower number.

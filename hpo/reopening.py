@@ -29,6 +29,7 @@ class Known(NamedTuple):
     made: Made
     settings: Settings
     preparation: dict[str, Any]
+    study_id: int
 
 
 def known(connection: Connection, name: str | None) -> Known:
@@ -45,7 +46,7 @@ def known(connection: Connection, name: str | None) -> Known:
         raise UsageError(f"study {study.name!r} was not made by hpo search, so it has no networks")
     settings = our_experiments.document(connection, made.uid, "settings")
     preparation = our_experiments.document(connection, made.uid, "preparation")
-    return Known(study.name, made, Settings.from_json(settings), preparation)
+    return Known(study.name, made, Settings.from_json(settings), preparation, study.study_id)
 
 
 @contextmanager
@@ -72,7 +73,7 @@ def reopened(
     """
     with opened(url) as reader:
         found = reader.read(lambda connection: known(connection, name))
-    dataset = _data(found, data, labels)
+    dataset = data_of(found, data, labels)
     settings, study = found.settings, found.name
     # What fixes the size of rounds is of no importance to a study that has begun.
     with joined(
@@ -81,7 +82,18 @@ def reopened(
         yield experiment
 
 
-def _data(found: Known, data: str | None, labels: str | None) -> Dataset:
+def data_of(found: Known, data: str | None = None, labels: str | None = None) -> Dataset:
+    """The data of a study, read again; ``data`` is where they are now, None for where they were.
+
+    Whether they are still the same is not asked.
+
+    Raises
+    ------
+    DataError
+        If they cannot be read.
+    UsageError
+        If an option does not fit them.
+    """
     settings = found.settings
     try:
         return load(

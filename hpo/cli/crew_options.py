@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
 
-from hpo.search.clusters.joining import BACKENDS, HERE, joined
+from hpo.search.clusters.joining import BACKENDS, HERE, cores, joined
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -47,19 +46,12 @@ def crew(workers: int | None, backend: str, address: str | None) -> Iterator[int
     """How many processes train what is trained inside; a cluster's, if one is asked for."""
     from hpo.cli.progress import say
 
-    with joined(backend, address, workers or _cores()) as cluster:
+    with joined(backend, address, workers or cores()) as cluster:
         for note in cluster.notes if cluster else ():
             say(f"note: {note}")
-        yield workers or (cluster.n_workers if cluster else _cores())
+        yield workers or (cluster.n_workers if cluster else cores())
 
 
 def is_alone(workers: int | None, backend: str) -> bool:
     """Whether the command's own process trains everything."""
-    return backend == HERE and (workers or _cores()) == 1
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return backend == HERE and (workers or cores()) == 1

@@ -111,18 +111,17 @@ def ensemble(
     """
     if folds is not None and no_refit:
         raise UsageError("--folds trains again, and --no-refit does not; leave one out")
-    if name == "winner" or not name or len(name) > 64:
-        raise UsageError(f"--name {name}: choose another one, of at most 64 letters")
     import optuna
 
     from hpo.cli.crew_options import crew
-    from hpo.ensembling.building import DEFAULT_TOP, Builder, Plan, default_folds
-    from hpo.ensembling.learners import DEFAULT
+    from hpo.ensembling.building import LONGEST_NAME, Builder, may_be_called, planned
     from hpo.joining import Joining
     from hpo.reopening import reopened
     from hpo.search.clusters.joining import HERE
     from storage.urls import masked
 
+    if not may_be_called(name):
+        raise UsageError(f"--name {name}: choose another one, of at most {LONGEST_NAME} letters")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with (
         crew(workers, HERE, None) as n_workers,
@@ -130,19 +129,22 @@ def ensemble(
             study, storage, data=data, labels=labels, joining=Joining(artifacts)
         ) as experiment,
     ):
-        prepared = experiment.prepared
-        chosen = None if no_refit else folds or default_folds(prepared)
-        task = experiment.settings.task
-        learners = DEFAULT[task] if with_ is None else () if with_ == ("none",) else with_
-        if top is None and chosen is not None:
-            top = DEFAULT_TOP
-        plan = Plan(learners, methods, top, chosen, name)
-        builder = Builder(experiment.store, prepared, experiment.settings.seed)
+        learners = () if with_ == ("none",) else with_
+        plan = planned(
+            experiment.prepared,
+            learners=learners,
+            methods=methods,
+            top=top,
+            folds=folds,
+            refit=not no_refit,
+            name=name,
+        )
+        builder = Builder(experiment.store, experiment.prepared, experiment.settings.seed)
         record = builder.build(plan, n_workers)
         document = {
             "study": experiment.study,
             "storage": masked(storage),
-            "task": task,
+            "task": experiment.settings.task,
             "metric": experiment.settings.metric,
             "name": name,
             "model": record.digest,

@@ -26,10 +26,12 @@ from hpo.ensembling.candidates import (
     trained_learners,
     validation_pool,
 )
+from hpo.ensembling.learners import DEFAULT as DEFAULT_LEARNERS
 from hpo.ensembling.model import EnsembleModel
 from hpo.ensembling.parts import Learners
 from hpo.errors import NoFiniteTrialError, UsageError
 from hpo.preparation import Prepared
+from hpo.ranking import WINNER
 from hpo.safe_learners import UnsafeLearnerError
 from hpo.search.expectation import Expectation, expected_score
 from hpo.study_store import StudyStore
@@ -44,6 +46,7 @@ DEFAULT_TOP = 4
 DEFAULT_FOLDS = 5
 DEFAULT_NAME = "ensemble"
 DEFAULT_METHODS = ("greedy", "stacking")
+LONGEST_NAME = 64
 ADDED_ROWS = 2000
 """On so many rows it is measured what each member adds."""
 
@@ -60,6 +63,34 @@ class Plan:
     top: int | None = DEFAULT_TOP
     folds: int | None = DEFAULT_FOLDS
     name: str = DEFAULT_NAME
+
+
+def planned(
+    prepared: Prepared,
+    *,
+    learners: tuple[str, ...] | None = None,
+    methods: tuple[str, ...] = DEFAULT_METHODS,
+    top: int | None = None,
+    folds: int | None = None,
+    refit: bool = True,
+    name: str = DEFAULT_NAME,
+) -> Plan:
+    """What to build of this study, what is None being chosen by its data.
+
+    ``refit``: everything is trained over folds, if there are not too many rows for that or folds
+    were asked for; else the stored networks are taken.
+    """
+    chosen = (folds or default_folds(prepared)) if refit else None
+    if learners is None:
+        learners = DEFAULT_LEARNERS[prepared.problem.target.task]
+    if top is None and chosen is not None:
+        top = DEFAULT_TOP
+    return Plan(learners, methods, top, chosen, name)
+
+
+def may_be_called(name: str) -> bool:
+    """Whether an ensemble may have this name."""
+    return name != WINNER and 0 < len(name) <= LONGEST_NAME
 
 
 def default_folds(prepared: Prepared) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -47,3 +48,10 @@ def joined(backend: str, address: str | None, n_workers: int) -> Iterator[Cluste
     engine = importlib.import_module(f"hpo.search.clusters.{backend}")
     with engine.joined(address, n_workers) as cluster, hired(cluster):
         yield cluster
+
+
+def cores() -> int:
+    """The cores of this machine that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
