@@ -26,8 +26,7 @@ from hpo.ensembling.building import (
     planned,
 )
 from hpo.errors import UsageError
-from hpo.fitted import About, Fitted, fitted
-from hpo.fitted import labels as labels_of
+from hpo.fitted import About, Fitted, fitted, labels_of
 from hpo.held_study import Held, read
 from hpo.joining import Joining, as_it_was_split, refuse_differences
 from hpo.models import Ready, in_doubles
@@ -197,20 +196,16 @@ class Experiment:
             columns = study.dataset.features.columns
         return fitted(model, _promised(About(self.study, name, columns), ready))
 
-    def rows(self, *, labels: bool = True) -> tuple[Any, NDArray[Any]]:
+    def rows(self) -> tuple[Any, NDArray[Any]]:
         """The training and the validation rows, in the order of the data; none for the test.
 
         The data are read again. `stored` predicts these rows, in this order.
-
-        Parameters
-        ----------
-        labels : whether classes are what the data say, as in ``classes_``; else their indices
 
         Returns
         -------
         X : (rows, columns), of images the pixels; a frame if columns hold texts, else an array. As
             in the data: nothing is encoded, and a missing cell is NaN or None.
-        y : (rows,) classes, or values in the units of the data
+        y : (rows,) classes as in ``classes_``, or values in the units of the data
         """
         with in_python_words():
             held = self._held()
@@ -219,7 +214,7 @@ class Experiment:
             X = rows_of(dataset.features, places)
         target = TargetEncoding.from_json(held.record.preparation["target"])
         y = target.units(dataset.target, places)
-        return X, labels_of(target)[y] if labels and target.classes else y
+        return X, labels_of(target)[y] if target.classes else y
 
     def stored(self, top: int | None = 10) -> list[tuple[str, Stored]]:
         """The best trials for an ensemble of ``ensembles``, with what they predict for `rows`.

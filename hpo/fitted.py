@@ -163,11 +163,11 @@ def fitted(model: Model, about: About) -> Fitted:
     estimator.feature_names_in_ = np.array(names, dtype=object)
     estimator.n_features_in_ = len(names)
     if isinstance(estimator, StudyClassifier):
-        estimator.classes_ = labels(target)
+        estimator.classes_ = labels_of(target)
     return estimator
 
 
-def labels(target: TargetEncoding) -> NDArray[Any]:
+def labels_of(target: TargetEncoding) -> NDArray[Any]:
     """The classes as data hold them: numbers if all are whole numbers in order, else texts.
 
     Whether they were texts of digits is not stored.

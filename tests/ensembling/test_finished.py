@@ -38,7 +38,8 @@ from hpo.cli.app import run
 from hpo.data.splitting import Split, split_rows
 from hpo.data.target_encoding import TargetEncoding
 from hpo.errors import NoFiniteTrialError, UsageError
-from hpo.fitted import StudyClassifier, StudyRegressor, labels
+from hpo.fitted import StudyClassifier, StudyRegressor, labels_of
+from hpo.persistence import Network
 from hpo.python_words import translated
 from storage.errors import ArtifactError, StorageError
 from tests.running import Hpo
@@ -212,7 +213,7 @@ def test_classes_are_what_the_data_say(more: Path) -> None:
     ],
 )
 def test_labels(classes: tuple[str, ...], expected: list[Any]) -> None:
-    assert labels(TargetEncoding("y", "classification", classes, 0, 1)).tolist() == expected
+    assert labels_of(TargetEncoding("y", "classification", classes, 0, 1)).tolist() == expected
 
 
 # What `hpo predict` says
@@ -288,6 +289,7 @@ def test_a_winner_that_was_trained_again_tells_how_it_was_chosen(more: Path) -> 
     assert winner.validation_ == scores(more, "wine")[winner.trial_]
     assert winner.record_["expected"] == winner.expected_
     assert winner.expected_se_ is not None
+    assert isinstance(winner.model_, Network)
     assert len(winner.model_.params) == 6
 
 
@@ -389,13 +391,6 @@ def test_rows_are_all_but_those_for_the_test_in_their_order(more: Path, study: s
     places = np.setdiff1d(np.arange(len(target)), split.test)
     np.testing.assert_array_equal(X, everything[places])
     np.testing.assert_array_equal(y, target[places])
-
-
-def test_classes_as_indices(more: Path) -> None:
-    _, names = opened(more, "iris").rows()
-    _, index = opened(more, "iris").rows(labels=False)
-    assert index.dtype == np.int64
-    np.testing.assert_array_equal(np.unique(names)[index], names)
 
 
 def test_rows_with_texts_are_a_frame_of_the_data_as_they_are(more: Path) -> None:
