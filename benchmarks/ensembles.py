@@ -51,7 +51,7 @@ from hpo.ensembling.assembling import BEST, METHODS, assemble
 from hpo.ensembling.building import DEFAULT_TOP, Builder, Plan, default_folds
 from hpo.ensembling.candidates import Candidate, Pool
 from hpo.ensembling.learners import DEFAULT
-from hpo.experiment import Experiment
+from hpo.joined_study import JoinedStudy
 from hpo.joining import joined
 from hpo.search.space import SearchSpace
 from hpo.settings import Settings
@@ -146,7 +146,7 @@ def run(dataset: Dataset, seed: int, trials: int) -> Run:
             return found | _compared(experiment, selection.number, selection.digest)
 
 
-def _compared(experiment: Experiment, number: int, digest: str) -> Run:
+def _compared(experiment: JoinedStudy, number: int, digest: str) -> Run:
     prepared, store = experiment.prepared, experiment.store
     test = _Test(experiment)
     _, network = store.network(store.ranked()[0].number)
@@ -178,7 +178,7 @@ def _compared(experiment: Experiment, number: int, digest: str) -> Run:
 class _Test:
     """The test rows of a split, and the loss of predictions for them."""
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: JoinedStudy) -> None:
         prepared = experiment.prepared
         self.features = prepared.sealed.dataset.features
         self.rows = prepared.sealed.rows
@@ -211,7 +211,7 @@ def _methods(test: _Test, pool: Pool, candidates: Sequence[Candidate]) -> Run:
     return found
 
 
-def _peer(experiment: Experiment, test: _Test) -> NDArray[Any]:
+def _peer(experiment: JoinedStudy, test: _Test) -> NDArray[Any]:
     """What scikit-learn's stacking predicts for the test rows."""
     prepared, seed = experiment.prepared, experiment.settings.seed
     rows = np.concatenate([prepared.split.train, prepared.split.validation])

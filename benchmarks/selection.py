@@ -28,7 +28,7 @@ from hpo.data.loading import load
 from hpo.data.metrics import default_metric
 from hpo.data.schema import infer_task
 from hpo.data.table import Dataset
-from hpo.experiment import Experiment
+from hpo.joined_study import JoinedStudy
 from hpo.joining import joined
 from hpo.nn.network import predict
 from hpo.search.expectation import measured_score
@@ -124,7 +124,7 @@ def run(dataset: Dataset, seed: int) -> Run:
             return scores(experiment, dataset)
 
 
-def scores(experiment: Experiment, dataset: Dataset) -> Run:
+def scores(experiment: JoinedStudy, dataset: Dataset) -> Run:
     """The choices of a finished search, scored on the test rows."""
     prepared, problem = experiment.prepared, experiment.prepared.problem
     X = prepared.encoding.transform(dataset.features, prepared.split.test)
@@ -159,7 +159,7 @@ def scores(experiment: Experiment, dataset: Dataset) -> Run:
     )
 
 
-def standard_error(experiment: Experiment, prediction: Any, target: Any) -> float:
+def standard_error(experiment: JoinedStudy, prediction: Any, target: Any) -> float:
     """That of a score on these rows."""
     problem = experiment.prepared.problem
     losses = problem.metric.evidence(prediction[None], target)[0]

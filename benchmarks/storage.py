@@ -29,7 +29,7 @@ from sqlalchemy.engine import make_url
 
 from benchmarks.output import add_json, screen, write
 from hpo.data.loading import load
-from hpo.experiment import Experiment
+from hpo.joined_study import JoinedStudy
 from hpo.joining import joined
 from hpo.search.evaluation import Outcome, Slot
 from hpo.search.narrowing import propose
@@ -127,7 +127,7 @@ def opened(url: str) -> Any:
     return joined(load(STUDY), settings, study=STUDY, url=url, trials=ROUND)
 
 
-def enter_round(experiment: Experiment) -> float:
+def enter_round(experiment: JoinedStudy) -> float:
     """Enter, claim and finish a round; milliseconds per trial. Making up its outcomes is free."""
     store, space = experiment.store, experiment.store.space
     store.artifacts = NoArtifacts()
@@ -146,7 +146,7 @@ def enter_round(experiment: Experiment) -> float:
     return 1000 * seconds / ROUND
 
 
-def made_up(experiment: Experiment, number: int) -> Outcome:
+def made_up(experiment: JoinedStudy, number: int) -> Outcome:
     """What a network of 50 epochs leaves behind."""
     rng = np.random.default_rng(number)
     problem = experiment.prepared.problem

@@ -7,7 +7,7 @@ from hpo._version import __version__
 
 if TYPE_CHECKING:
     from hpo.estimators import MLPClassifier, MLPMultiTask, MLPRegressor
-    from hpo.finished import Experiment
+    from hpo.experiment import Experiment
     from hpo.nn.gradients import gradient_check
     from hpo.search.cv import NarrowingSearchCV
     from hpo.search.narrowing import NarrowingSampler
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Experiment": "hpo.finished",
+    "Experiment": "hpo.experiment",
     "MLPClassifier": "hpo.estimators",
     "MLPMultiTask": "hpo.estimators",
     "MLPRegressor": "hpo.estimators",

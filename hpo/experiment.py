@@ -1,246 +1,345 @@
-"""A study that this process has joined: searched, its winner chosen and tested."""
+"""What a search leaves to Python: its networks, models and predictions; and its ensembles."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpo.choice import Chooser
+from ensembles.out_of_fold import Stored
+from hpo import models
+from hpo.data.given import rows_of
+from hpo.data.splitting import Split
 from hpo.data.table import Dataset
-from hpo.errors import NoFiniteTrialError, UsageError
-from hpo.handover import agreed
-from hpo.known_trials import FINISHED
-from hpo.nn.architecture import Architecture
-from hpo.preparation import Model, Prepared, prepare_whole
-from hpo.refit import Refit
-from hpo.search.evaluation import Workers
-from hpo.search.expectation import Expectation, expected_score
-from hpo.search.loop import Evaluate, Event, search
-from hpo.search.narrowing import NarrowingSettings, countable
-from hpo.search.objectives import Costs, with_costs
-from hpo.search.optuna_pruning import OPTUNA_PRUNERS, AskedPruner
-from hpo.search.pruning import NONE, RUNGS, NoPruner, Pruner, Rungs
-from hpo.search.start import NOTHING, Start
-from hpo.settings import Settings
-from hpo.study_store import StudyStore
-from storage import catalogue, ledger
-from storage.records import Look, RoundRecord, SelectionRecord, TrialRecord
+from hpo.data.target_encoding import TargetEncoding
+from hpo.ensembling.assembling import METHODS
+from hpo.ensembling.building import (
+    DEFAULT_METHODS,
+    DEFAULT_NAME,
+    LONGEST_NAME,
+    Builder,
+    may_be_called,
+    planned,
+)
+from hpo.errors import UsageError
+from hpo.fitted import About, Fitted, fitted, labels_of
+from hpo.held_study import Held, read
+from hpo.joining import Joining, as_it_was_split, refuse_differences
+from hpo.models import Ready, in_doubles
+from hpo.persistence import Network
+from hpo.pooled_rows import PooledRows
+from hpo.preparation import prepare
+from hpo.python_words import in_python_words
+from hpo.reopening import data_of, known, reopened
+from hpo.search.clusters.joining import cores
+from storage import catalogue
+from storage.artifacts import open_artifacts
+from storage.errors import ArtifactError
+from storage.reader import opened
+from storage.records import TrialRecord
+from storage.urls import masked
 
-CANDIDATE_BYTES = 1 << 28
-"""Bounds the row losses or predictions with which the winner's expected score is estimated."""
-
-READ_AT_ONCE = 500
-"""How many trials' predictions are held at once."""
+DEFAULT_STORAGE = "sqlite:///hpo.db"
+"""As for the commands, if neither the caller nor ``$HPO_STORAGE`` says anything else."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Experiment:
-    """A study that this process has joined, with its data ready to be trained on."""
+    """A study that ``hpo search`` has made, opened from Python.
+
+    ``Experiment.open`` finds it. Nothing is written and no test row is looked at, but that
+    `ensemble` trains and keeps a new model, for which it joins the study as a search does.
+
+    Parameters
+    ----------
+    study : its name
+    storage : the URL of its database
+    data, labels : where its data are now, None for where they were
+    artifacts : folder or ``s3://BUCKET/PREFIX`` of its networks, None for where the study says
+
+    Raises
+    ------
+    hpo.errors.UsageError
+        From each method: for an argument that cannot be, and for data that have changed.
+    hpo.errors.NoFiniteTrialError
+        If there is no network or model yet.
+    hpo.data.errors.DataError
+        If data cannot be read that are needed: by `rows` and `ensemble`.
+    storage.errors.StorageError, storage.errors.ArtifactError
+        If the database cannot be used, or a model in it is missing or damaged.
+    """
 
     study: str
-    settings: Settings
-    narrowing: NarrowingSettings
-    prepared: Prepared
-    store: StudyStore
-    dataset: Dataset
-    start: Start = NOTHING
+    storage: str
+    data: str | None = None
+    labels: str | None = None
+    artifacts: str | None = None
 
-    def search(self, total: int, n_workers: int, deadline: float = math.inf) -> Iterator[Event]:
-        """Train until ``total`` trials have finished; yields what the storage holds by then.
-
-        At ``deadline``, by ``time.time``, it ends, at the end of an epoch. Raises ``UsageError``
-        for more workers than the pruner can have.
-        """
-        check_pruner(self.settings.pruner, alone=n_workers == 1)
-        workers = Workers(self.prepared.problem, n_workers, deadline)
-        store, space = self.store, self.store.space
-        evaluate: Evaluate = workers.evaluate
-        if names := self.settings.objectives[1:]:
-            problem = self.prepared.problem
-            costs = Costs(names, problem.training.X, self._costs)
-            evaluate = with_costs(evaluate, problem.recipe, costs)
-        return search(
-            store,
-            evaluate,
-            space,
-            self.narrowing,
-            total,
-            workers.is_over,
-            self.settings.optimizer,
-            self.settings.sampler,
-            self.pruner(),
-            self.start,
-            self.settings.asynchronous,
-            len(self.settings.objectives),
-        )
-
-    def pruner(self) -> Pruner:
-        """Who drops trials before their end."""
-        name, size = self.settings.pruner, self.narrowing.trials_per_round
-        if name == NONE:
-            return NoPruner()
-        if name == RUNGS:
-            return Rungs(self.store, size, self.settings.epochs)
-        return AskedPruner(name, self.store, self.settings.seed, size, self.settings.epochs)
-
-    def _costs(self) -> dict[Architecture, tuple[float, ...]]:
-        """The costs that the study holds of networks of a shape: the first that were entered."""
-        recipe, trials = self.prepared.problem.recipe, self.store.ranked()
-        trials.sort(key=lambda each: -each.number)
-        return {recipe.of(each.params).architecture: each.costs for each in trials}
-
-    @property
-    def has_few_points(self) -> bool:
-        """Whether the space has so few points that a search may try all of them."""
-        return countable(self.store.space.distributions)
-
-    def is_finished(self, total: int) -> bool:
-        """Whether as many trials as were asked for have finished."""
-        states = self.store.states()
-        return sum(states.get(state, 0) for state in FINISHED) >= total
-
-    def rounds(self) -> list[RoundRecord]:
-        """The ranges of every round."""
-        return self.store.rounds.read(lambda each: catalogue.load_rounds(each, self.store.uid))
-
-    def winner(self) -> TrialRecord:
-        """The trial with the best validation score.
-
-        Raises
-        ------
-        NoFiniteTrialError
-            If every trial failed; names the first reason.
-        """
-        ranked = self.store.ranked()
-        if ranked:
-            return ranked[0]
-        failed = [trial for trial in self.store.trials() if trial.state == "FAIL"]
-        if not failed:
-            raise NoFiniteTrialError(
-                "no trial has finished yet: run the same command again, and give it more time"
-            )
-        reason = str(failed[0].attributes.get("reason", "no reason was kept"))
-        advice = "; try lower learning rates (--space learning_rate=1e-6..1e-3:log)"
-        raise NoFiniteTrialError(
-            f"all {len(failed)} trials failed; trial {failed[0].number}: {reason}"
-            f"{advice if reason.startswith('diverged') else ''}"
-        )
-
-    def expectation(self) -> Expectation:
-        """The score to expect of the winner on new rows."""
-        problem = self.prepared.problem
-        target = problem.scored.target
-        ranked = [trial.number for trial in self.store.ranked()]
-        most = problem.metric.most_trials(len(target), problem.target.n_outputs, CANDIDATE_BYTES)
-        numbers = sorted(ranked[:most])
-        evidence: NDArray[Any] = np.empty(0)
-        for start in range(0, len(numbers), READ_AT_ONCE):
-            found = self.store.predictions(numbers[start : start + READ_AT_ONCE])
-            for place, number in enumerate(numbers[start : start + READ_AT_ONCE], start):
-                prediction = problem.in_units(found[number][None])
-                each = problem.metric.evidence(prediction, target)[0]
-                if place == 0:
-                    evidence = np.empty((len(numbers), *each.shape), each.dtype)
-                evidence[place] = each
-        return expected_score(evidence, target, problem.metric, self.settings.seed)
-
-    def choose(
-        self, repeats: int, n_workers: int, deadline: float = math.inf, *, refit: bool = False
-    ) -> SelectionRecord | None:
-        """The winner among the best trials, each trained ``repeats`` times more.
-
-        None if ``repeats`` is 0, if the best could not be trained again, or if ``deadline``, by
-        ``time.time``, passes before they are. With ``refit`` it is then trained on all rows but
-        those for the test; without repeats that is the first of the ranking. What was chosen stands
-        if ``deadline`` passes in between.
-
-        Raises
-        ------
-        NoFiniteTrialError
-            If the winner cannot be trained on all rows.
-        """
-        ranked = self.store.ranked()
-        states = self.store.states()
-        finished = sum(states.get(state, 0) for state in FINISHED)
-        if not ranked or not (repeats or refit):
-            return None
-
-        def choose() -> SelectionRecord | None:
-            return self._choose(ranked, finished, repeats, n_workers, deadline, refit=refit)
-
-        return agreed(self.store, finished, repeats, choose, deadline, refit=refit)
-
-    def _choose(
-        self,
-        ranked: list[TrialRecord],
-        finished: int,
-        repeats: int,
-        n_workers: int,
-        deadline: float,
+    @classmethod
+    def open(
+        cls,
+        study: str | None = None,
         *,
-        refit: bool,
-    ) -> SelectionRecord | None:
-        chosen = None
-        if repeats:
-            chooser = Chooser(self.store, self.prepared, self.settings.seed, repeats)
-            chosen = chooser.stored(finished)
-            chosen = chosen or chooser.choose(ranked, finished, n_workers, deadline)
-        if not refit or time.time() >= deadline:
-            return chosen
-        whole = prepare_whole(self.dataset, self.settings, self.prepared)
-        trial = next(each for each in ranked if chosen is None or each.number == chosen.number)
-        told = self._unchosen() if chosen is None else chosen.record
-        again = Refit(self.store, whole, repeats)
-        return again.train(trial, told, finished, n_workers, deadline) or chosen
+        storage: str | None = None,
+        data: str | None = None,
+        labels: str | None = None,
+        artifacts: str | None = None,
+    ) -> Experiment:
+        """The study of this name, or the only one of the storage.
 
-    def _unchosen(self) -> dict[str, Any]:
-        """What is to be told of the first of the ranking where none was trained again."""
-        expected, standard_error = self.expectation()
-        told = {"expected": expected, "expected_se": standard_error}
-        return {**told, "folds": None, "candidates": []}
-
-    def test(self, trial: TrialRecord, selection: SelectionRecord | None = None) -> Look:
-        """The score on the test rows; a look that the ledger counts, once per model.
-
-        Of the mean of the repeats, if the trial was trained again, else of the trial's own network.
+        ``storage`` and ``artifacts`` are by default what ``$HPO_STORAGE`` and ``$HPO_ARTIFACTS``
+        say, and ``sqlite:///hpo.db`` and the study's own.
         """
-        if selection is None:
-            digest, network = self.store.network(trial.number)
-        else:
-            digest, network = selection.digest, self.store.model(trial.number, selection.digest)
-        again = ", refitted" if selection is not None and selection.refit else ""
-        return self.look(network, digest, f"winner of the search (trial {trial.number}{again})")
+        url = storage or os.environ.get("HPO_STORAGE") or DEFAULT_STORAGE
+        with in_python_words(), opened(url) as reader:
+            found = reader.read(lambda connection: known(connection, study))
+        where = artifacts or os.environ.get("HPO_ARTIFACTS") or None
+        return cls(found.name, url, data, labels, where)
 
-    def look(self, model: Model, digest: str, why: str) -> Look:
-        """The score of a stored model on the test rows; a look that the ledger counts, once each.
+    def __repr__(self) -> str:
+        return f"Experiment.open({self.study!r}, storage={masked(self.storage)!r})"
 
-        ``why`` is what the ledger says of it.
+    def networks(self, top: int | None = 10) -> list[Fitted]:
+        """The networks of the best trials as they were trained in the search, best first.
+
+        Of a study with ``--cv`` each is the mean of a trial's networks.
+
+        Parameters
+        ----------
+        top : how many; None for all that are kept whole, which are the best 50 unless the search
+            was told another number (``--keep``)
+
+        Returns
+        -------
+        list of fitted `StudyClassifier` or `StudyRegressor`
         """
-        metric = self.prepared.problem.metric
-        return ledger.look(
-            self.store.write,
-            self.store.uid,
-            self.store.owner,
-            digest,
-            why,
-            lambda: self.prepared.sealed.score(model, metric),
-        )
+        with in_python_words():
+            held = self._held()
+            trials, artifacts = held.best(top), open_artifacts(held.where)
+            return [fitted(held.network(artifacts, each), held.about(each)) for each in trials]
 
-    def looks(self) -> list[Look]:
-        """Every look at the test rows so far."""
-        return self.store.rounds.read(lambda each: ledger.looks(each, self.store.uid))
+    def model(self, name: str | None = None) -> Fitted:
+        """The model of this name, ``"winner"`` or an ensemble's; None: the best by its promise.
+
+        It is the one that ``hpo predict`` takes, and predicts the same numbers.
+        """
+        with in_python_words():
+            held = self._held()
+            chosen = models.choose(held.ready, name)
+            model = models.load(open_artifacts(held.where), chosen)
+        number = model.trial.get("number") if isinstance(model, Network) else None
+        trial = next((each for each in held.trials if each.number == number), None)
+        about = About(self.study, chosen.name, held.columns) if trial is None else held.about(trial)
+        return fitted(model, _promised(about, chosen))
+
+    def ensemble(
+        self,
+        methods: Sequence[str] = DEFAULT_METHODS,
+        *,
+        with_: Sequence[str] | None = None,
+        top: int | None = None,
+        folds: int | None = None,
+        refit: bool = True,
+        name: str = DEFAULT_NAME,
+        workers: int | None = None,
+    ) -> Fitted:
+        """Build ensembles, keep the best one in the study, and return it: ``hpo ensemble``.
+
+        Parameters
+        ----------
+        methods : of ``"greedy"``, ``"stacking"``, ``"mean"``, ``"weights"``; the best is kept, or
+            the best model alone, if no combination is better
+        with_ : learners beside the networks: ``"forest"``, ``"extra_trees"``,
+            ``"hist_gradient_boosting"``, ``"knn"``, ``"svm"``, and ``"logistic"`` for classes or
+            ``"ridge"`` for numbers; None for the usual ones, ``()`` for none
+        top : best trials that take part; None for 4, without ``refit`` for all that are kept
+        folds : everything is trained again over so many; None for 5 up to 5,000 rows, above which
+            it is as without ``refit``
+        refit : False takes the networks and the predictions that are stored
+        name : what it is called; one of this name is replaced
+        workers : processes that train, None for one per core
+
+        Returns
+        -------
+        the fitted ensemble; ``record_`` tells what it is made of and how good each part is
+        """
+        methods, learners = _several(methods), None if with_ is None else _several(with_)
+        _check_request(methods, top, folds, name, workers, refit=refit)
+        with (
+            in_python_words(),
+            reopened(
+                self.study,
+                self.storage,
+                data=self.data,
+                labels=self.labels,
+                joining=Joining(self.artifacts),
+            ) as study,
+        ):
+            plan = planned(
+                study.prepared,
+                learners=learners,
+                methods=methods,
+                top=top,
+                folds=folds,
+                refit=refit,
+                name=name,
+            )
+            builder = Builder(study.store, study.prepared, study.settings.seed)
+            built = builder.build(plan, workers or cores())
+            expected, error = built.record["expected"], built.record["expected_se"]
+            ready = Ready(name, built.digest, expected, error, name, built.record)
+            model = models.load(study.store.artifacts, ready)
+            columns = study.dataset.features.columns
+        return fitted(model, _promised(About(self.study, name, columns), ready))
+
+    def rows(self) -> tuple[Any, NDArray[Any]]:
+        """The training and the validation rows, in the order of the data; none for the test.
+
+        The data are read again. `stored` predicts these rows, in this order.
+
+        Returns
+        -------
+        X : (rows, columns), of images the pixels; a frame if columns hold texts, else an array. As
+            in the data: nothing is encoded, and a missing cell is NaN or None.
+        y : (rows,) classes as in ``classes_``, or values in the units of the data
+        """
+        with in_python_words():
+            held = self._held()
+            dataset = self._dataset(held)
+            places = PooledRows.of(self._split(held, dataset)).places
+            X = rows_of(dataset.features, places)
+        target = TargetEncoding.from_json(held.record.preparation["target"])
+        y = target.units(dataset.target, places)
+        return X, labels_of(target)[y] if target.classes else y
+
+    def stored(self, top: int | None = 10) -> list[tuple[str, Stored]]:
+        """The best trials for an ensemble of ``ensembles``, with what they predict for `rows`.
+
+        Nothing is computed: these are the predictions that scored the trials in the search. A
+        network has none, NaN, for the rows that it was trained on, which are ``seen``. These are
+        the training rows; so an ensemble learns how to combine them from the validation rows. With
+        ``--cv`` each row is predicted by the network of the fold that held it out, and an ensemble
+        learns from all rows.
+
+        ``seen`` means that the weights were fitted to the row. The validation rows also chose: the
+        trials themselves, which are the best on them, and with ``--patience`` the epoch after which
+        a network stopped. So the predictions for these rows are somewhat better than those for new
+        ones, the more so the fewer rows chose among the more trials. `ensemble` trains them again
+        over folds, by which the rows that score a network have chosen its hyperparameters only.
+
+        Parameters
+        ----------
+        top : as in `networks`
+
+        Returns
+        -------
+        list of (name, ``ensembles.Stored``), best first; names are ``trial_7``. Classes stand in
+        the order of ``classes_``, so one that has only test rows makes them unfit for `rows`.
+        """
+        with in_python_words():
+            held = self._held()
+            trials, artifacts = held.best(top), open_artifacts(held.where)
+            predictions = self._predictions(held, trials)
+            pooled = PooledRows.of(self._split(held))
+            found = []
+            for each in trials:
+                network, about = held.network(artifacts, each), held.about(each)
+                stored = _stored(network, about, predictions[each.number], pooled)
+                found.append((f"trial_{each.number}", stored))
+        return found
+
+    def _held(self) -> Held:
+        """What the storage says now; read only."""
+        with opened(self.storage) as reader:
+            return reader.read(
+                lambda connection: read(connection, self.study, reader.place, self.artifacts)
+            )
+
+    def _predictions(
+        self, held: Held, trials: Sequence[TrialRecord]
+    ) -> dict[int, NDArray[np.float32]]:
+        """Number of a trial -> what it gave for the rows that scored it."""
+        uid, numbers = held.found.made.uid, [each.number for each in trials]
+        with opened(self.storage) as reader:
+            found = reader.read(lambda each: catalogue.load_predictions(each, uid, numbers))
+        for each in numbers:
+            if each not in found:
+                raise ArtifactError(f"trial {each} has no stored predictions")
+        return found
+
+    def _dataset(self, held: Held) -> Dataset:
+        """The data, which must be those that the study was made with."""
+        dataset = data_of(held.found, self.data, self.labels)
+        refuse_differences(held.record, self.study, dataset, held.found.settings)
+        return dataset
+
+    def _split(self, held: Held, dataset: Dataset | None = None) -> Split:
+        """The split that the study began with."""
+        if held.record.split is not None:
+            return Split.from_bytes(held.record.split)
+        # An older version did not keep it, so it is drawn again.
+        dataset, settings = dataset or self._dataset(held), held.found.settings
+        prepared = prepare(dataset, settings)
+        return as_it_was_split(held.record, self.study, dataset, settings, prepared).split
 
 
-def check_pruner(name: str, *, alone: bool) -> None:
-    """Raise ``UsageError`` if none can be dropped so; ``alone``: one process trains all of them."""
-    if name in OPTUNA_PRUNERS and not alone:
-        raise UsageError(
-            f"--pruner {name} compares trials while they are trained, in one process: add "
-            "--workers 1, or use --pruner rungs"
-        )
+def _promised(about: About, model: Ready) -> About:
+    """Likewise of a model with a name."""
+    return replace(
+        about,
+        name=model.name,
+        expected=model.expected,
+        expected_se=model.standard_error,
+        record=model.record,
+    )
+
+
+def _stored(
+    network: Network, about: About, prediction: NDArray[np.float32], rows: PooledRows
+) -> Stored:
+    """The networks of a trial, each an estimator of its own, and what they predict for all rows."""
+    networks = [replace(network, params=each[None]) for each in network.params]
+    names = [about.name] if len(networks) == 1 else _of_folds(about.name, len(networks))
+    estimators = [
+        fitted(each, replace(about, name=name)) for each, name in zip(networks, names, strict=True)
+    ]
+    target = network.target
+    units = prediction if target.classes else target.inverse(prediction)
+    laid = rows.laid_out(in_doubles(units, target), about.name)
+    return Stored(estimators, laid, rows.seen)
+
+
+def _of_folds(name: str, count: int) -> list[str]:
+    return [f"{name}, fold {fold + 1}" for fold in range(count)]
+
+
+def _several(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, each once; a lone one may be given as it is."""
+    return tuple(dict.fromkeys((names,) if isinstance(names, str) else names))
+
+
+def _check_request(
+    methods: tuple[str, ...],
+    top: int | None,
+    folds: int | None,
+    name: str,
+    workers: int | None,
+    *,
+    refit: bool,
+) -> None:
+    """Raise ``UsageError`` for what cannot be built of any study."""
+    for each in methods:
+        if each not in METHODS:
+            raise UsageError(f"methods={each!r}: there is {', '.join(METHODS)}")
+    least = {"top": (top, 0), "folds": (folds, 2), "workers": (workers, 1)}
+    for argument, (value, smallest) in least.items():
+        if value is not None and value < smallest:
+            raise UsageError(f"{argument}={value}: {smallest} is the least")
+    if folds is not None and not refit:
+        raise UsageError(f"folds={folds} trains again, and refit=False does not; leave one out")
+    if not may_be_called(name):
+        raise UsageError(f"name={name!r}: choose another one, of at most {LONGEST_NAME} letters")

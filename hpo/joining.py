@@ -19,7 +19,7 @@ from hpo._version import __version__
 from hpo.data.splitting import Split
 from hpo.data.table import Dataset, describe_change, fingerprint
 from hpo.errors import UsageError
-from hpo.experiment import Experiment
+from hpo.joined_study import JoinedStudy
 from hpo.preparation import (
     Prepared,
     prepare,
@@ -65,7 +65,7 @@ def joined(
     url: str,
     trials: int,
     joining: Joining = DEFAULT_JOINING,
-) -> Iterator[Experiment]:
+) -> Iterator[JoinedStudy]:
     """The experiment of this study, created or found again, which this process is a search of.
 
     ``trials`` is the total asked for; it fixes the size of a round when the study is created. Any
@@ -113,7 +113,7 @@ def joined(
         narrowing = NarrowingSettings.from_json(attributes[SETTINGS_ATTRIBUTE])
         with store.join():
             start = warm_start.start(settings, attributes.get(WARM_ATTRIBUTE))
-            yield Experiment(study, settings, narrowing, prepared, store, dataset, start)
+            yield JoinedStudy(study, settings, narrowing, prepared, store, dataset, start)
     finally:
         rounds.close()
 

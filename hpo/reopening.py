@@ -12,7 +12,7 @@ from hpo.data.errors import DataError, OptionError
 from hpo.data.loading import load
 from hpo.data.table import Dataset
 from hpo.errors import UsageError
-from hpo.experiment import Experiment
+from hpo.joined_study import JoinedStudy
 from hpo.joining import DEFAULT_JOINING, Joining, joined
 from hpo.leaderboard import choose
 from hpo.ranking import EXPERIMENT_ATTRIBUTE
@@ -57,7 +57,7 @@ def reopened(
     data: str | None = None,
     labels: str | None = None,
     joining: Joining = DEFAULT_JOINING,
-) -> Iterator[Experiment]:
+) -> Iterator[JoinedStudy]:
     """The experiment of a study that is there, of which this process becomes a search.
 
     ``data`` is where its data are now, None for where they were.

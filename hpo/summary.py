@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from hpo.experiment import Experiment
+from hpo.joined_study import JoinedStudy
 from hpo.known_trials import FINISHED
 from hpo.pareto import pareto_front
 from hpo.ranking import OURS, rank
@@ -34,7 +34,7 @@ class Summary:
 
 
 def summarise(
-    experiment: Experiment,
+    experiment: JoinedStudy,
     url: str,
     started: float,
     *,
@@ -86,7 +86,7 @@ def summarise(
 
 
 def _best(
-    experiment: Experiment, winner: TrialRecord, selection: SelectionRecord | None
+    experiment: JoinedStudy, winner: TrialRecord, selection: SelectionRecord | None
 ) -> dict[str, Any]:
     """The winner, and the score to expect of it."""
     if selection is None:
@@ -104,7 +104,7 @@ def _best(
     }
 
 
-def _pareto(experiment: Experiment, trials: list[TrialRecord]) -> list[dict[str, Any]] | None:
+def _pareto(experiment: JoinedStudy, trials: list[TrialRecord]) -> list[dict[str, Any]] | None:
     """The trials that none beats in every objective, best score first; None if there is but one."""
     names = experiment.settings.objectives
     if len(names) == 1:
@@ -128,13 +128,13 @@ def _selection(selection: SelectionRecord) -> dict[str, Any]:
     return {"repeats": selection.repeats, **told, "networks": networks, "refit": refit}
 
 
-def _edges(experiment: Experiment, winner: TrialRecord) -> dict[str, str]:
+def _edges(experiment: JoinedStudy, winner: TrialRecord) -> dict[str, str]:
     """Which of the winner's parameters lie at an end of what was searched."""
     rounds = experiment.rounds()
     return experiment.store.space.edges(rounds[-1].ranges, winner.params) if rounds else {}
 
 
-def _rounds(experiment: Experiment, trials: list[TrialRecord]) -> list[dict[str, Any]]:
+def _rounds(experiment: JoinedStudy, trials: list[TrialRecord]) -> list[dict[str, Any]]:
     size = experiment.narrowing.trials_per_round
     finished = [each for each in trials if each.state in FINISHED]
     counts = Counter(trial.number // size for trial in finished)

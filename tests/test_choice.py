@@ -14,7 +14,7 @@ import pytest
 
 from hpo import choice, handover
 from hpo.choice import CANDIDATES, Chooser
-from hpo.experiment import Experiment
+from hpo.joined_study import JoinedStudy
 from hpo.persistence import Network
 from hpo.search import repeats
 from hpo.search.folds import Folds
@@ -28,13 +28,13 @@ from tests.test_experiment import held
 
 
 @pytest.fixture
-def experiment(tmp_path: Path) -> Iterator[Experiment]:
+def experiment(tmp_path: Path) -> Iterator[JoinedStudy]:
     with held(tmp_path, trials=8, epochs=3) as found:
         list(found.search(8, 1))
         yield found
 
 
-def chosen(experiment: Experiment, n_repeats: int = 3, n_workers: int = 1) -> SelectionRecord:
+def chosen(experiment: JoinedStudy, n_repeats: int = 3, n_workers: int = 1) -> SelectionRecord:
     selection = experiment.choose(n_repeats, n_workers)
     assert selection is not None
     return selection
@@ -44,7 +44,7 @@ def forbidden(*_: object) -> None:
     raise AssertionError("trained again")
 
 
-def test_it_is_made_once(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_made_once(experiment: JoinedStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     first = chosen(experiment)
     with monkeypatch.context() as patched:
         patched.setattr(repeats, "train_jobs", forbidden)
@@ -55,7 +55,7 @@ def test_it_is_made_once(experiment: Experiment, monkeypatch: pytest.MonkeyPatch
     assert chosen(experiment).trials == 9
 
 
-def test_the_best_are_trained_again_and_nobody_else(experiment: Experiment) -> None:
+def test_the_best_are_trained_again_and_nobody_else(experiment: JoinedStudy) -> None:
     selection = chosen(experiment)
     ranked = [trial.number for trial in experiment.store.ranked()]
     candidates = selection.record["candidates"]
@@ -70,7 +70,7 @@ def test_the_best_are_trained_again_and_nobody_else(experiment: Experiment) -> N
 
 
 def test_the_promise_is_the_score_on_rows_that_each_network_did_not_see(
-    experiment: Experiment,
+    experiment: JoinedStudy,
 ) -> None:
     selection = chosen(experiment)
     network = experiment.store.model(selection.number, selection.digest)
@@ -93,7 +93,7 @@ def test_the_promise_is_the_score_on_rows_that_each_network_did_not_see(
     assert selection.record["expected_se"] == pytest.approx(expected, rel=0.2, abs=2e-3)
 
 
-def test_the_model_is_tested_and_not_the_trials_own_network(experiment: Experiment) -> None:
+def test_the_model_is_tested_and_not_the_trials_own_network(experiment: JoinedStudy) -> None:
     selection = chosen(experiment)
     (trial,) = (each for each in experiment.store.trials() if each.number == selection.number)
     look = experiment.test(trial, selection)
@@ -106,14 +106,14 @@ def test_the_model_is_tested_and_not_the_trials_own_network(experiment: Experime
     assert (other.order, other.model) == (2, experiment.store.network(trial.number)[0])
 
 
-def test_workers_change_nothing(experiment: Experiment) -> None:
+def test_workers_change_nothing(experiment: JoinedStudy) -> None:
     first = chosen(experiment, n_workers=1)
     sql(experiment.store.rounds.folder.parent / "hpo.db", "DELETE FROM hpo_selections")
     assert chosen(experiment, n_workers=2) == first
 
 
 def test_of_two_searches_that_finish_at_once_the_first_is_right(
-    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+    experiment: JoinedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other may be on another kind of processor, and come to other last digits."""
     enter = Chooser._enter
@@ -137,7 +137,7 @@ def test_of_two_searches_that_finish_at_once_the_first_is_right(
 
 
 @pytest.fixture
-def other(experiment: Experiment, tmp_path: Path) -> Iterator[Experiment]:
+def other(experiment: JoinedStudy, tmp_path: Path) -> Iterator[JoinedStudy]:
     """A second search of the same study."""
     with held(tmp_path, trials=8, epochs=3) as found:
         yield found
@@ -158,7 +158,7 @@ def after_naps(monkeypatch: pytest.MonkeyPatch, *happens: Callable[[], object]) 
 
 
 def test_while_one_search_chooses_the_others_wait_for_it(
-    experiment: Experiment, other: Experiment, monkeypatch: pytest.MonkeyPatch
+    experiment: JoinedStudy, other: JoinedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert other.store.claim_selection()
     theirs = SelectionRecord(8, 3, 5, "0" * 64, {"expected": 0.5})
@@ -175,7 +175,7 @@ def test_while_one_search_chooses_the_others_wait_for_it(
 
 
 def test_when_the_one_that_chooses_dies_another_does(
-    experiment: Experiment, other: Experiment, monkeypatch: pytest.MonkeyPatch
+    experiment: JoinedStudy, other: JoinedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert other.store.claim_selection()
     path = experiment.store.rounds.folder.parent / "hpo.db"
@@ -187,7 +187,7 @@ def test_when_the_one_that_chooses_dies_another_does(
 
 
 def test_who_waits_for_the_winner_does_so_until_the_deadline(
-    experiment: Experiment, other: Experiment, monkeypatch: pytest.MonkeyPatch
+    experiment: JoinedStudy, other: JoinedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert other.store.claim_selection()
     monkeypatch.setattr(repeats, "train_jobs", forbidden)
@@ -197,7 +197,7 @@ def test_who_waits_for_the_winner_does_so_until_the_deadline(
 
 
 def test_a_winner_that_was_entered_just_before_the_claim_stands(
-    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+    experiment: JoinedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     theirs = SelectionRecord(8, 3, 5, "0" * 64, {"expected": 0.5})
     found = iter([None, theirs])
@@ -206,7 +206,7 @@ def test_a_winner_that_was_entered_just_before_the_claim_stands(
     assert chosen(experiment) == theirs
 
 
-def test_nothing_is_stored_of_a_choice_that_the_deadline_cuts_off(experiment: Experiment) -> None:
+def test_nothing_is_stored_of_a_choice_that_the_deadline_cuts_off(experiment: JoinedStudy) -> None:
     assert experiment.choose(3, 1, deadline=time.time()) is None
     path = experiment.store.rounds.folder.parent / "hpo.db"
     assert sql(path, "SELECT count(*) FROM hpo_selections") == [(0,)]
@@ -220,7 +220,7 @@ def test_without_repeats_and_without_trials_there_is_none(tmp_path: Path) -> Non
 
 
 def test_where_no_repeat_succeeds_there_is_none(
-    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+    experiment: JoinedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(_problem: object, _folds: object, jobs: list[repeats.Job]) -> list[repeats.Repeat]:
         return [repeats.Repeat(job.number, job.repeat) for job in jobs]
@@ -230,7 +230,7 @@ def test_where_no_repeat_succeeds_there_is_none(
 
 
 def test_a_candidate_that_fails_once_is_none(
-    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+    experiment: JoinedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train = repeats.train_jobs
     best = experiment.store.ranked()[0].number
@@ -251,7 +251,7 @@ def test_a_candidate_that_fails_once_is_none(
     assert best not in numbers
 
 
-def test_many_rows_are_not_folded(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_rows_are_not_folded(experiment: JoinedStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     """The validation rows score the means of the networks; none of these has seen them."""
     n_rows = len(experiment.prepared.problem.training) + len(experiment.prepared.problem.validation)
     monkeypatch.setattr(choice, "MOST_FOLDED_ROWS", n_rows)
@@ -264,7 +264,7 @@ def test_many_rows_are_not_folded(experiment: Experiment, monkeypatch: pytest.Mo
     assert len(network.params) == 4
 
 
-def test_a_model_that_is_gone_is_named_with_its_trial(experiment: Experiment) -> None:
+def test_a_model_that_is_gone_is_named_with_its_trial(experiment: JoinedStudy) -> None:
     selection = chosen(experiment)
     folder = ArtifactFolder(experiment.store.rounds.folder)
     folder.delete(selection.digest)

@@ -21,7 +21,7 @@ from hpo import experiment as module
 from hpo import joining
 from hpo.data.loading import load
 from hpo.errors import NoFiniteTrialError
-from hpo.experiment import Experiment
+from hpo.joined_study import JoinedStudy
 from hpo.joining import Joining, joined
 from hpo.search.evaluation import Outcome
 from hpo.search.expectation import Expectation
@@ -43,7 +43,7 @@ ROWS, CLASSES = 24, 3  # of the validation part of iris
 
 def held(
     folder: Path, *, study: str = "iris", trials: int = 8, keep: int = 50, **settings: Any
-) -> AbstractContextManager[Experiment]:
+) -> AbstractContextManager[JoinedStudy]:
     space = SearchSpace().to_json()
     asked = {"hidden": (4,), "epochs": 1, "rounds": 2, "seed": 5, **settings}
     chosen = Settings(None, True, (), "classification", "accuracy", space, **asked)
@@ -52,7 +52,7 @@ def held(
     return joined(load("iris"), chosen, study=study, url=url, trials=trials, joining=joining)
 
 
-def outcome(experiment: Experiment, number: int, value: float | None, **rest: Any) -> Outcome:
+def outcome(experiment: JoinedStudy, number: int, value: float | None, **rest: Any) -> Outcome:
     n_params = experiment.prepared.problem.architecture.n_params
     prediction = np.random.default_rng(number).dirichlet(np.ones(CLASSES), ROWS)
     made: dict[str, Any] = {
@@ -70,14 +70,14 @@ def outcome(experiment: Experiment, number: int, value: float | None, **rest: An
     return Outcome(**(made | rest))
 
 
-def finish(experiment: Experiment, values: Mapping[int, float]) -> None:
+def finish(experiment: JoinedStudy, values: Mapping[int, float]) -> None:
     """Enter made-up outcomes of these trials, all at once."""
     if not experiment.store.size():
         next(experiment.search(experiment.narrowing.trials_per_round, 1))  # creates and claims
     experiment.store.finish([outcome(experiment, *each) for each in values.items()])
 
 
-def kept(experiment: Experiment) -> set[int]:
+def kept(experiment: JoinedStudy) -> set[int]:
     """The trials whose networks are kept, each of which is in its file."""
     with experiment.store.rounds.reading() as connection:
         rows = catalogue.load_artifacts(connection, experiment.store.uid)
@@ -576,7 +576,7 @@ def test_a_late_result_is_dropped_and_the_other_stays(tmp_path: Path) -> None:
         assert other.store.network(0)[1].trial["validation"] == 0.25
 
 
-def finish_and_raise(experiment: Experiment, error: type[BaseException]) -> None:
+def finish_and_raise(experiment: JoinedStudy, error: type[BaseException]) -> None:
     finish(experiment, {1: 0.5})
     raise error
 

@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import StandardScaler
 
 from hpo.errors import NoFiniteTrialError
-from hpo.experiment import Experiment
+from hpo.joined_study import JoinedStudy
 from hpo.nn.members import Rows
 from hpo.nn.network import predict
 from hpo.nn.training import train
@@ -29,21 +29,21 @@ K, R = 4, 2
 
 
 @pytest.fixture
-def plain(tmp_path: Path) -> Iterator[Experiment]:
+def plain(tmp_path: Path) -> Iterator[JoinedStudy]:
     with held(tmp_path, trials=8, epochs=3) as found:
         list(found.search(8, 1))
         yield found
 
 
 @pytest.fixture
-def folded(tmp_path: Path) -> Iterator[Experiment]:
+def folded(tmp_path: Path) -> Iterator[JoinedStudy]:
     with held(tmp_path, trials=8, epochs=3, cv=K) as found:
         list(found.search(8, 1))
         yield found
 
 
 def chosen(
-    experiment: Experiment, n_repeats: int = R, n_workers: int = 1, *, refit: bool = False
+    experiment: JoinedStudy, n_repeats: int = R, n_workers: int = 1, *, refit: bool = False
 ) -> SelectionRecord:
     selection = experiment.choose(n_repeats, n_workers, refit=refit)
     assert selection is not None
@@ -51,7 +51,7 @@ def chosen(
 
 
 def alone(
-    experiment: Experiment, number: int, n_repeat: int, X: np.ndarray, target: np.ndarray
+    experiment: JoinedStudy, number: int, n_repeat: int, X: np.ndarray, target: np.ndarray
 ) -> np.ndarray:
     """A network of the trial, trained by itself on these rows alone, (n_params,)."""
     (trial,) = (each for each in experiment.store.trials() if each.number == number)
@@ -68,7 +68,7 @@ def forbidden(*_: object) -> None:
     raise AssertionError("trained again")
 
 
-def test_candidates_are_scored_over_folds_that_are_dealt_anew(folded: Experiment) -> None:
+def test_candidates_are_scored_over_folds_that_are_dealt_anew(folded: JoinedStudy) -> None:
     """By a plain loop over seeds and folds: each fold's score is the mean over the seeds."""
     selection = chosen(folded)
     prepared, problem = folded.prepared, folded.prepared.problem
@@ -101,7 +101,7 @@ def test_candidates_are_scored_over_folds_that_are_dealt_anew(folded: Experiment
 
 
 def test_groups_that_cannot_be_dealt_anew_keep_their_folds(
-    folded: Experiment, monkeypatch: pytest.MonkeyPatch
+    folded: JoinedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Prepared, "folds", lambda *_: None)
     given: list[object] = []
@@ -116,14 +116,14 @@ def test_groups_that_cannot_be_dealt_anew_keep_their_folds(
     assert all(each is folded.prepared.problem.folds for each in given)
 
 
-def test_one_repeat_over_folds_tells_of_errors(folded: Experiment) -> None:
+def test_one_repeat_over_folds_tells_of_errors(folded: JoinedStudy) -> None:
     selection = chosen(folded, 1)
     assert selection.record["networks"] == K
     assert all(len(each["values"]) == K for each in selection.record["candidates"])
     assert all(each["standard_error"] is not None for each in selection.record["candidates"])
 
 
-def test_without_repeats_the_stored_predictions_make_the_promise(folded: Experiment) -> None:
+def test_without_repeats_the_stored_predictions_make_the_promise(folded: JoinedStudy) -> None:
     assert folded.choose(0, 1) is None
     winner = folded.winner()
     assert winner.value is not None
@@ -152,7 +152,7 @@ def test_a_trial_whose_networks_were_not_kept_is_trained_again_to_the_same(tmp_p
             np.testing.assert_array_equal(given, stored[own])
 
 
-def test_a_refitted_model_is_the_mean_of_networks_that_saw_all_rows(plain: Experiment) -> None:
+def test_a_refitted_model_is_the_mean_of_networks_that_saw_all_rows(plain: JoinedStudy) -> None:
     """In batches that hold all rows, so that the order of rows is no matter."""
     before = chosen(plain)
     selection = chosen(plain, refit=True)
@@ -176,7 +176,7 @@ def test_a_refitted_model_is_the_mean_of_networks_that_saw_all_rows(plain: Exper
         np.testing.assert_array_equal(network.params[n_repeat], expected)
 
 
-def test_after_folds_it_is_refitted_on_the_same_rows(folded: Experiment) -> None:
+def test_after_folds_it_is_refitted_on_the_same_rows(folded: JoinedStudy) -> None:
     selection = chosen(folded, refit=True)
     assert selection.record["refit"] == 120
     assert selection.record["folds"] == K
@@ -187,7 +187,7 @@ def test_after_folds_it_is_refitted_on_the_same_rows(folded: Experiment) -> None
     np.testing.assert_array_equal(network.params[0], expected)
 
 
-def test_without_repeats_the_first_of_the_ranking_is_refitted(plain: Experiment) -> None:
+def test_without_repeats_the_first_of_the_ranking_is_refitted(plain: JoinedStudy) -> None:
     selection = chosen(plain, 0, refit=True)
     assert selection.number == plain.winner().number
     assert selection.record["networks"] == 1
@@ -199,7 +199,7 @@ def test_without_repeats_the_first_of_the_ranking_is_refitted(plain: Experiment)
 
 
 def test_it_is_refitted_once_and_looked_at_once(
-    plain: Experiment, monkeypatch: pytest.MonkeyPatch
+    plain: JoinedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = chosen(plain, refit=True)
     (trial,) = (each for each in plain.store.trials() if each.number == first.number)
@@ -217,7 +217,7 @@ def test_it_is_refitted_once_and_looked_at_once(
 
 
 def test_what_was_chosen_before_is_not_trained_again(
-    plain: Experiment, monkeypatch: pytest.MonkeyPatch
+    plain: JoinedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen(plain)
     jobs: list[repeats.Job] = []
@@ -256,7 +256,7 @@ def test_workers_change_nothing(tmp_path: Path, cv: int | None) -> None:
 
 
 def test_nothing_is_refitted_after_the_deadline(
-    plain: Experiment, monkeypatch: pytest.MonkeyPatch
+    plain: JoinedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = chosen(plain)
     monkeypatch.setattr(repeats, "train_jobs", forbidden)
@@ -266,7 +266,7 @@ def test_nothing_is_refitted_after_the_deadline(
 
 
 def test_a_winner_that_cannot_be_refitted_is_said(
-    plain: Experiment, monkeypatch: pytest.MonkeyPatch
+    plain: JoinedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = chosen(plain)
 

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hpo.cli.words import metric_word, parameters, score, scored_word, searched
-from hpo.experiment import Experiment
+from hpo.joined_study import JoinedStudy
 from hpo.known_trials import FINISHED
 from hpo.ranking import rank
 from hpo.search.evaluation import Outcome
@@ -35,7 +35,7 @@ def say(line: str) -> None:
         click.echo(line, err=True)
 
 
-def follow(experiment: Experiment, total: int, n_workers: int, deadline: float = math.inf) -> None:
+def follow(experiment: JoinedStudy, total: int, n_workers: int, deadline: float = math.inf) -> None:
     """Run the search to its end, or to ``deadline`` by ``time.time``, and show how it goes."""
     console = Console(stderr=True, emoji=False)
     progress = _Progress.of(experiment, total)
@@ -67,7 +67,7 @@ def _follow_plainly(progress: _Progress, events: Iterable[Event]) -> None:
 class _Progress:
     """The state of a search, from what the storage holds; draws itself."""
 
-    experiment: Experiment
+    experiment: JoinedStudy
     total: int
     finished: int
     failed: int
@@ -82,7 +82,7 @@ class _Progress:
     looked: float = -math.inf
 
     @classmethod
-    def of(cls, experiment: Experiment, total: int) -> _Progress:
+    def of(cls, experiment: JoinedStudy, total: int) -> _Progress:
         """What is there before this search trains anything."""
         trials = experiment.store.trials()
         done = [each for each in trials if each.state in FINISHED]

@@ -18,7 +18,7 @@ from hpo.cli.search_settings import settings_of
 from hpo.errors import UsageError
 
 if TYPE_CHECKING:
-    from hpo.experiment import Experiment
+    from hpo.joined_study import JoinedStudy
     from hpo.rehearsal import Rehearsal
 
 
@@ -239,7 +239,7 @@ def search(
 
     from hpo.cli.output import result
     from hpo.cli.progress import follow, say
-    from hpo.experiment import check_pruner
+    from hpo.joined_study import check_pruner
     from hpo.joining import Joining, joined
     from hpo.rehearsal import rehearse
     from hpo.summary import summarise
@@ -301,7 +301,7 @@ def _print_plan(plan: Rehearsal, *, as_json: bool) -> None:
 
 
 def _why_stopped(
-    experiment: Experiment, trials: int, deadline: float, *, chosen: bool
+    experiment: JoinedStudy, trials: int, deadline: float, *, chosen: bool
 ) -> str | None:
     """Why a search ended early; None if all was done that was asked for."""
     late = time.time() >= deadline

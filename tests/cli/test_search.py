@@ -449,7 +449,7 @@ def test_every_core_trains_unless_told_otherwise(
             return []
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("hpo.experiment.Workers", Idle)
+    monkeypatch.setattr("hpo.joined_study.Workers", Idle)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
     for workers in ((), ("--workers", "2")):
         assert run(["search", "iris", "--storage", "sqlite:///hpo.db", *workers]) == 5

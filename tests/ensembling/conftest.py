@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from hpo.cli.app import run
 from hpo.ensembling import learners
-from hpo.experiment import Experiment
+from hpo.joined_study import JoinedStudy
 from hpo.reopening import reopened
 
 QUICK = ("--trials", "6", "--rounds", "2", "--hidden", "8", "--epochs", "12", "--repeats", "0")
@@ -44,7 +44,7 @@ def folder(searched: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["iris", "diabetes"])
-def experiment(request: pytest.FixtureRequest, folder: Path) -> Iterator[Experiment]:
+def experiment(request: pytest.FixtureRequest, folder: Path) -> Iterator[JoinedStudy]:
     """The study of either, joined."""
     with reopened(request.param, f"sqlite:///{folder}/hpo.db") as found:
         yield found

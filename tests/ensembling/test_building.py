@@ -25,22 +25,22 @@ from hpo.ensembling.candidates import (
 from hpo.ensembling.model import EnsembleModel
 from hpo.ensembling.parts import Learners, Networks
 from hpo.errors import NoFiniteTrialError, UsageError
-from hpo.experiment import Experiment
+from hpo.joined_study import JoinedStudy
 from hpo.nn.network import predict
 from hpo.persistence import Network
 
 NEVER = float("inf")
 
 
-def builder(experiment: Experiment) -> Builder:
+def builder(experiment: JoinedStudy) -> Builder:
     return Builder(experiment.store, experiment.prepared, experiment.settings.seed)
 
 
-def names(experiment: Experiment) -> tuple[str, ...]:
+def names(experiment: JoinedStudy) -> tuple[str, ...]:
     return learners.DEFAULT[experiment.settings.task]
 
 
-def metric_loss(experiment: Experiment, prediction: Any, y: Any) -> float:
+def metric_loss(experiment: JoinedStudy, prediction: Any, y: Any) -> float:
     if experiment.settings.task == "classification":
         own = prediction[np.arange(len(y)), y]
         return float(-np.log(np.maximum(own, 1e-15)).mean())
@@ -50,7 +50,7 @@ def metric_loss(experiment: Experiment, prediction: Any, y: Any) -> float:
 # Candidates
 
 
-def test_the_pool_is_all_rows_but_those_for_the_test(experiment: Experiment) -> None:
+def test_the_pool_is_all_rows_but_those_for_the_test(experiment: JoinedStudy) -> None:
     prepared = experiment.prepared
     pool = fold_pool(prepared, 5)
     rows = np.concatenate([prepared.split.train, prepared.split.validation])
@@ -63,7 +63,7 @@ def test_the_pool_is_all_rows_but_those_for_the_test(experiment: Experiment) -> 
 
 
 def test_a_network_of_a_fold_predicts_the_rows_that_it_was_not_trained_on(
-    experiment: Experiment,
+    experiment: JoinedStudy,
 ) -> None:
     pool = fold_pool(experiment.prepared, 3)
     trials = experiment.store.ranked()[:2]
@@ -78,7 +78,7 @@ def test_a_network_of_a_fold_predicts_the_rows_that_it_was_not_trained_on(
             np.testing.assert_allclose(each.prediction[own], said, rtol=1e-4, atol=1e-6)
 
 
-def test_what_a_fold_holds_out_does_not_change_its_network(experiment: Experiment) -> None:
+def test_what_a_fold_holds_out_does_not_change_its_network(experiment: JoinedStudy) -> None:
     """Other targets of the rows that are held out, the same network."""
     prepared = experiment.prepared
     pool = fold_pool(prepared, 3)
@@ -95,7 +95,7 @@ def test_what_a_fold_holds_out_does_not_change_its_network(experiment: Experimen
     assert (before.part.params[1] != after.part.params[1]).any()
 
 
-def test_a_learner_of_a_fold_is_trained_on_the_others(experiment: Experiment) -> None:
+def test_a_learner_of_a_fold_is_trained_on_the_others(experiment: JoinedStudy) -> None:
     pool = fold_pool(experiment.prepared, 3)
     task = experiment.settings.task
     name = names(experiment)[-1]
@@ -109,7 +109,7 @@ def test_a_learner_of_a_fold_is_trained_on_the_others(experiment: Experiment) ->
         np.testing.assert_allclose(found.prediction[own], expected)
 
 
-def test_stored_networks_come_with_their_stored_predictions(experiment: Experiment) -> None:
+def test_stored_networks_come_with_their_stored_predictions(experiment: JoinedStudy) -> None:
     pool = validation_pool(experiment.prepared)
     trials = experiment.store.ranked()
     found = stored_networks(experiment.store, trials, pool)
@@ -120,7 +120,7 @@ def test_stored_networks_come_with_their_stored_predictions(experiment: Experime
 
 
 def test_learners_beside_stored_networks_are_trained_on_the_training_rows(
-    experiment: Experiment,
+    experiment: JoinedStudy,
 ) -> None:
     prepared, task = experiment.prepared, experiment.settings.task
     pool = validation_pool(prepared)
@@ -137,7 +137,7 @@ def test_learners_beside_stored_networks_are_trained_on_the_training_rows(
 
 @pytest.mark.parametrize("method", [BEST, *METHODS])
 def test_a_method_is_scored_on_rows_that_it_did_not_learn_from(
-    experiment: Experiment, method: str
+    experiment: JoinedStudy, method: str
 ) -> None:
     """Another target of one fold's rows changes what it is scored by, not what it predicts."""
     pool = fold_pool(experiment.prepared, 3)
@@ -151,7 +151,7 @@ def test_a_method_is_scored_on_rows_that_it_did_not_learn_from(
     assert after.loss == pytest.approx(metric_loss(experiment, after.prediction, pool.y))
 
 
-def test_stacking_is_a_strongly_shrunk_model_of_log_odds(experiment: Experiment) -> None:
+def test_stacking_is_a_strongly_shrunk_model_of_log_odds(experiment: JoinedStudy) -> None:
     if experiment.settings.task == "regression":
         pytest.skip("classes only")
     pool = fold_pool(experiment.prepared, 3)
@@ -169,7 +169,7 @@ def test_stacking_is_a_strongly_shrunk_model_of_log_odds(experiment: Experiment)
 
 @pytest.mark.parametrize("folds", [3, None])
 def test_the_best_method_is_kept_with_what_it_needs(
-    experiment: Experiment, folds: int | None
+    experiment: JoinedStudy, folds: int | None
 ) -> None:
     plan = Plan(names(experiment), (*METHODS,), top=2, folds=folds)
     built = builder(experiment).build(plan, 1)
@@ -188,13 +188,13 @@ def test_the_best_method_is_kept_with_what_it_needs(
         np.testing.assert_allclose(model.combination.weights, shown)
 
 
-def stored(experiment: Experiment, name: str) -> models.Model:
+def stored(experiment: JoinedStudy, name: str) -> models.Model:
     store = experiment.store
     ready = store.rounds.read(lambda connection: models.ready(connection, store.uid))
     return models.load(store.artifacts, models.choose(ready, name))
 
 
-def test_it_predicts_new_rows_in_the_users_units(experiment: Experiment) -> None:
+def test_it_predicts_new_rows_in_the_users_units(experiment: JoinedStudy) -> None:
     plan = Plan(names(experiment), ("mean",), top=2, folds=3)
     record = builder(experiment).build(plan, 1)
     prepared = experiment.prepared
@@ -209,7 +209,7 @@ def test_it_predicts_new_rows_in_the_users_units(experiment: Experiment) -> None
         assert score == accuracy_score(target, said.argmax(axis=1))
 
 
-def test_bytes_and_back_predict_the_same_bits(experiment: Experiment) -> None:
+def test_bytes_and_back_predict_the_same_bits(experiment: JoinedStudy) -> None:
     for method in METHODS:
         plan = Plan(names(experiment), (method,), top=1, folds=3, name=method)
         builder(experiment).build(plan, 1)
@@ -220,13 +220,13 @@ def test_bytes_and_back_predict_the_same_bits(experiment: Experiment) -> None:
         assert again.predict(table).tobytes() == model.predict(table).tobytes()
 
 
-def test_the_same_plan_again_makes_the_same_model(experiment: Experiment) -> None:
+def test_the_same_plan_again_makes_the_same_model(experiment: JoinedStudy) -> None:
     plan = Plan(names(experiment)[-1:], ("greedy",), top=2, folds=3)
     one, other = (builder(experiment).build(plan, workers) for workers in (1, 2))
     assert one.digest == other.digest
 
 
-def test_another_ensemble_of_the_name_takes_its_place_and_its_file(experiment: Experiment) -> None:
+def test_another_ensemble_of_the_name_takes_its_place_and_its_file(experiment: JoinedStudy) -> None:
     first = builder(experiment).build(Plan(names(experiment)[-1:], ("mean",), 1, 3), 1)
     second = builder(experiment).build(Plan(("knn",), ("mean",), 0, 3), 1)
     assert first.digest != second.digest
@@ -235,7 +235,7 @@ def test_another_ensemble_of_the_name_takes_its_place_and_its_file(experiment: E
     assert first.digest not in there
 
 
-def test_one_that_was_tested_keeps_its_file(experiment: Experiment) -> None:
+def test_one_that_was_tested_keeps_its_file(experiment: JoinedStudy) -> None:
     first = builder(experiment).build(Plan(names(experiment)[-1:], ("mean",), 1, 3), 1)
     look = experiment.look(stored(experiment, "ensemble"), first.digest, "ensemble (mean)")
     builder(experiment).build(Plan(("knn",), ("mean",), 0, 3), 1)
@@ -244,7 +244,7 @@ def test_one_that_was_tested_keeps_its_file(experiment: Experiment) -> None:
     assert experiment.looks()[-1] == look
 
 
-def test_members_of_one_are_the_member(experiment: Experiment) -> None:
+def test_members_of_one_are_the_member(experiment: JoinedStudy) -> None:
     record = builder(experiment).build(Plan((), ("greedy", "mean"), 1, 3), 1).record
     assert record["method"] == BEST
     (member,) = record["members"]
@@ -260,12 +260,12 @@ def test_members_of_one_are_the_member(experiment: Experiment) -> None:
     np.testing.assert_array_equal(model.predict(table), expected)
 
 
-def test_nothing_to_build_from_is_said(experiment: Experiment) -> None:
+def test_nothing_to_build_from_is_said(experiment: JoinedStudy) -> None:
     with pytest.raises(NoFiniteTrialError, match="nothing to build an ensemble from"):
         builder(experiment).build(Plan((), top=0, folds=3), 1)
 
 
-def test_a_learner_for_the_other_task_is_refused(experiment: Experiment) -> None:
+def test_a_learner_for_the_other_task_is_refused(experiment: JoinedStudy) -> None:
     other = "ridge" if experiment.settings.task == "classification" else "logistic"
     with pytest.raises(UsageError, match=f"--with {other}: it is for "):
         builder(experiment).build(Plan((other,), folds=3), 1)
@@ -273,18 +273,18 @@ def test_a_learner_for_the_other_task_is_refused(experiment: Experiment) -> None
         builder(experiment).build(Plan(("magic",), folds=3), 1)
 
 
-def test_small_data_are_folded(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_data_are_folded(experiment: JoinedStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     assert default_folds(experiment.prepared) == 5
     monkeypatch.setattr("hpo.ensembling.building.MOST_FOLDED_ROWS", 50)
     assert default_folds(experiment.prepared) is None
 
 
-def test_the_winner_is_the_model_of_a_study_without_ensembles(experiment: Experiment) -> None:
+def test_the_winner_is_the_model_of_a_study_without_ensembles(experiment: JoinedStudy) -> None:
     model = stored(experiment, "winner")
     assert isinstance(model, Network)
 
 
-def test_parts_know_how_large_they_are(experiment: Experiment) -> None:
+def test_parts_know_how_large_they_are(experiment: JoinedStudy) -> None:
     pool = fold_pool(experiment.prepared, 3)
     (network,) = folded_networks(experiment.prepared, pool, experiment.store.ranked()[:1], 1, NEVER)
     assert isinstance(network.part, Networks)

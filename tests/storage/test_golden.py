@@ -16,7 +16,7 @@ import optuna
 import pytest
 
 from hpo.data.loading import load
-from hpo.experiment import Experiment
+from hpo.joined_study import JoinedStudy
 from hpo.joining import joined
 from hpo.search.narrowing import FinishedTrial, NarrowingSettings, propose
 from hpo.search.space import SearchSpace
@@ -64,7 +64,7 @@ def numbered(values: dict[str, Any]) -> dict[int, Any]:
 
 
 @contextmanager
-def gone_on_with(path: Path, told: dict[str, Any], study: str) -> Iterator[Experiment]:
+def gone_on_with(path: Path, told: dict[str, Any], study: str) -> Iterator[JoinedStudy]:
     """The study, by its stored settings."""
     stored = json.loads(told[study]["experiment"]["settings"])
     data, settings = load(STUDIES[study][0]), Settings.from_json(stored)

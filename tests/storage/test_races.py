@@ -17,7 +17,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage, fail_stale_trials
 
 from hpo.data.loading import load
-from hpo.experiment import Experiment
+from hpo.joined_study import JoinedStudy
 from hpo.joining import joined
 from hpo.search.evaluation import Outcome, Slot, train_slots
 from hpo.search.narrowing import Box, place, propose
@@ -160,7 +160,7 @@ def joining(database: Database, study: str = "iris") -> Any:
     return joined(load("iris"), chosen, study=study, url=database.url, trials=2 * TRIALS)
 
 
-Pair = tuple[Experiment, Experiment]
+Pair = tuple[JoinedStudy, JoinedStudy]
 
 
 @pytest.fixture
@@ -172,18 +172,18 @@ def searches(database: Database, in_folder: Path) -> Iterator[Pair]:
         yield first, second
 
 
-def create_first_round(experiment: Experiment) -> None:
+def create_first_round(experiment: JoinedStudy) -> None:
     space = experiment.store.space
     points = propose(space.distributions, [], experiment.narrowing, range(TRIALS))
     slots = [Slot(*pair) for pair in enumerate(points)]
     experiment.store.create_round(0, space.ranges({}), slots)
 
 
-def claim(experiment: Experiment) -> list[int]:
+def claim(experiment: JoinedStudy) -> list[int]:
     return [slot.number for slot in experiment.store.claim(TRIALS)]
 
 
-def outcomes(experiment: Experiment, slots: Sequence[Slot]) -> list[Outcome]:
+def outcomes(experiment: JoinedStudy, slots: Sequence[Slot]) -> list[Outcome]:
     return train_slots(experiment.prepared.problem, slots)
 
 
@@ -192,14 +192,14 @@ def claims(database: Database) -> dict[int, str]:
     return dict(database.sql("SELECT number, owner FROM hpo_claims"))
 
 
-def let_lease_run_out(database: Database, experiment: Experiment) -> None:
+def let_lease_run_out(database: Database, experiment: JoinedStudy) -> None:
     """As if this search had been silent for long."""
     uid = experiment.store.owner.uid
     database.sql("UPDATE hpo_owners SET beat = beat - 3600 WHERE uid = ?", uid)
 
 
 def trained_too_late(
-    database: Database, experiment: Experiment
+    database: Database, experiment: JoinedStudy
 ) -> tuple[list[Slot], list[Outcome]]:
     """What this search claims of the first round, and the results; it is taken for dead then."""
     create_first_round(experiment)
@@ -249,7 +249,7 @@ def test_of_two_searches_that_begin_a_round_from_other_trials_one_wins(
     space = first.store.space
     box = {"learning_rate": (1e-3, 1e-2), "weight_decay": (1e-4, 1e-3)}
 
-    def create(experiment: Experiment, chosen: Box) -> None:
+    def create(experiment: JoinedStudy, chosen: Box) -> None:
         points = place(space.distributions, chosen, experiment.narrowing, range(TRIALS))
         slots = [Slot(*pair) for pair in enumerate(points)]
         experiment.store.create_round(0, space.ranges(chosen), slots)
@@ -352,7 +352,7 @@ def test_two_searches_that_come_to_the_same_winner_look_at_the_test_rows_once(
 ) -> None:
     reads: list[str] = []
 
-    def look(experiment: Experiment, name: str) -> Look:
+    def look(experiment: JoinedStudy, name: str) -> Look:
         def read() -> float:
             reads.append(name)
             return 0.75
