@@ -209,12 +209,22 @@ class Experiment:
         """
         with in_python_words():
             held = self._held()
-            dataset = self._dataset(held)
-            places = PooledRows.of(self._split(held, dataset)).places
+            dataset, places = self._places(held)
             X = rows_of(dataset.features, places)
         target = TargetEncoding.from_json(held.record.preparation["target"])
         y = target.units(dataset.target, places)
         return X, labels_of(target)[y] if target.classes else y
+
+    def groups(self) -> NDArray[Any] | None:
+        """The group of each of `rows`, (rows,), of a study with ``--group``; else None.
+
+        An ensemble that trains learners beside networks of `stored` needs them to keep groups
+        together: ``StackingClassifier(…, cv=GroupKFold()).fit(X, y, groups=experiment.groups())``.
+        """
+        with in_python_words():
+            dataset, places = self._places(self._held())
+        steering = dataset.steering
+        return steering.keys[places] if steering and steering.kind == "group" else None
 
     def stored(self, top: int | None = 10) -> list[tuple[str, Stored]]:
         """The best trials for an ensemble of ``ensembles``, with what they predict for `rows`.
@@ -276,6 +286,11 @@ class Experiment:
         dataset = data_of(held.found, self.data, self.labels)
         refuse_differences(held.record, self.study, dataset, held.found.settings)
         return dataset
+
+    def _places(self, held: Held) -> tuple[Dataset, NDArray[np.int64]]:
+        """The data, and which of their rows are not for the test."""
+        dataset = self._dataset(held)
+        return dataset, PooledRows.of(self._split(held, dataset)).places
 
     def _split(self, held: Held, dataset: Dataset | None = None) -> Split:
         """The split that the study began with."""

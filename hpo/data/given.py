@@ -8,7 +8,7 @@ as seconds since 1970, in UTC if they have a time zone; texts, booleans and cate
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from importlib import import_module
 from numbers import Number
@@ -102,25 +102,23 @@ def _of_frame(frame: Any, names: list[Any], encoding: Encoding) -> Table:
     stripped = [str(each).strip() for each in names]
     numeric, text = encoding.numeric_names, encoding.text_names
     find_columns([*numeric, *text], stripped, "X")
-    for each in (*numeric, *text):
-        if stripped.count(each) > 1:
-            raise DataError(f"X: two columns are named {shown(each)}; rename one")
+    known = {*numeric, *text}
+    columns = tuple(each for each in stripped if each in known)
+    if len(columns) > len(known):
+        twice = next(each for each in columns if columns.count(each) > 1)
+        raise DataError(f"X: two columns are named {shown(twice)}; rename one")
     place = dict(zip(stripped, names, strict=True))
     n_rows = len(frame)
     _check_rows(n_rows)
     numbers = np.empty((n_rows, len(numeric)))
-    is_image = encoding.image_shape is not None
     for i, name in enumerate(numeric):
-        what = f"X, column {shown(name)}"
-        numbers[:, i] = _numbers(frame[place[name]], what)
-        _check_finite(numbers[:, i], what, missing_allowed=not is_image)
+        numbers[:, i] = _numbers(frame[place[name]], f"X, column {shown(name)}")
+    _check_finite(numbers, numeric, missing_allowed=encoding.image_shape is None)
     codes = np.empty((n_rows, len(text)), dtype=np.int32)
     vocabularies = []
     for i, name in enumerate(text):
         codes[:, i], vocabulary = _texts(frame[place[name]], f"X, column {shown(name)}")
         vocabularies.append(vocabulary)
-    known = {*numeric, *text}
-    columns = tuple(each for each in stripped if each in known)
     return Table(columns, numbers, numeric, codes, text, tuple(vocabularies), encoding.image_shape)
 
 
@@ -141,8 +139,7 @@ def _of_array(X: Any, encoding: Encoding) -> Table:
         array = np.stack(list(columns), axis=1)
     if shape is None or array.dtype != np.uint8:
         array = array.astype(np.float64)
-        for i, each in enumerate(array.T):
-            _check_finite(each, f"X, column {i}", missing_allowed=shape is None)
+        _check_finite(array, range(len(names)), missing_allowed=shape is None)
     return Table.of_numbers(array, names, shape)
 
 
@@ -164,12 +161,15 @@ def _check_rows(n_rows: int) -> None:
         raise DataError("X has no rows")
 
 
-def _check_finite(values: NDArray[np.float64], what: str, *, missing_allowed: bool) -> None:
-    wrong = np.flatnonzero(np.isinf(values) if missing_allowed else ~np.isfinite(values))
-    if len(wrong):
+def _check_finite(
+    values: NDArray[np.float64], names: Sequence[object], *, missing_allowed: bool
+) -> None:
+    wrong = np.isinf(values) if missing_allowed else ~np.isfinite(values)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
         raise DataError(
-            f"{what} has {counted(len(wrong), 'number')} that cannot be used, the first "
-            f"({values[wrong[0]]}) in {row_place(int(wrong[0]))}"
+            f"X has {counted(int(wrong.sum()), 'number')} that cannot be used, the first "
+            f"({values[row, column]}) in column {names[column]!r}, {row_place(int(row))}"
         )
 
 

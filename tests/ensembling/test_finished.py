@@ -25,11 +25,17 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import log_loss, r2_score
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import get_tags
+from sklearn.utils.estimator_checks import (
+    check_get_params_invariance,
+    check_no_attributes_set_in_init,
+    check_parameters_default_constructible,
+    check_set_params,
+)
 from sklearn.utils.validation import check_is_fitted
 
 from ensembles import StackingClassifier, StackingRegressor
@@ -58,7 +64,8 @@ def more(searched: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_mixed(folder / "mixed.csv")
     place = ("--storage", f"sqlite:///{folder / 'hpo.db'}", "--workers", "1")
     assert run(["search", "digits", *TINY, *place]) == 0
-    assert run(["search", str(folder / "mixed.csv"), "--target", "y", *TINY, *place]) == 0
+    mixed = (str(folder / "mixed.csv"), "--target", "y", "--group", "who")
+    assert run(["search", *mixed, *TINY, *place]) == 0
     assert run(["search", "wine", *TINY, "--cv", "3", "--repeats", "2", *place]) == 0
     return folder
 
@@ -71,17 +78,18 @@ def folder(more: Path, tmp_path: Path) -> Path:
 
 
 def write_mixed(path: Path) -> None:
-    """Numbers and texts, some of them missing, with classes that a text and a number decide."""
+    """Numbers and texts, some missing; a text and a number decide the class; rows of groups."""
     generator = np.random.default_rng(0)
     colours = generator.choice(["red", "green", "blue", ""], 150)
     sizes = generator.normal(size=150)
     moods = generator.choice(["good", "bad"], 150)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([*COLUMNS, "y"])
-        for colour, size, mood in zip(colours, sizes, moods, strict=True):
+        writer.writerow([*COLUMNS, "who", "y"])
+        for row, (colour, size, mood) in enumerate(zip(colours, sizes, moods, strict=True)):
             y = "yes" if (size > 0) ^ (colour == "red") else "no"
-            writer.writerow([colour, "" if size > 1.5 else repr(float(size)), mood, y])
+            cell = "" if size > 1.5 else repr(float(size))
+            writer.writerow([colour, cell, mood, f"p{row % 40}", y])
 
 
 def opened(folder: Path, study: str, **more: Any) -> Experiment:
@@ -318,6 +326,19 @@ def test_tags_say_what_rows_may_be(more: Path) -> None:
     assert (mixed.three_d_array, mixed.allow_nan, mixed.string) == (False, True, True)
 
 
+def test_they_keep_the_conventions_of_scikit_learn(more: Path) -> None:
+    for study in ("iris", "diabetes"):
+        network = opened(more, study).networks(1)[0]
+        for check in (
+            check_parameters_default_constructible,
+            check_get_params_invariance,
+            check_set_params,
+            check_no_attributes_set_in_init,
+        ):
+            check(type(network).__name__, clone(network))
+        assert "Fitted" in network._repr_html_()
+
+
 def test_a_clone_has_no_network_and_says_where_it_is(more: Path) -> None:
     network = opened(more, "iris").networks(1)[0]
     copy = clone(network)
@@ -404,6 +425,16 @@ def test_rows_with_texts_are_a_frame_of_the_data_as_they_are(more: Path) -> None
     assert y.tolist() == data["y"].tolist()
 
 
+def test_groups_are_those_of_the_rows(more: Path) -> None:
+    experiment, split = opened(more, "mixed"), parts(more, "mixed")
+    found, data = experiment.groups(), pd.read_csv(more / "mixed.csv")
+    places = np.setdiff1d(np.arange(len(data)), split.test)
+    assert found is not None
+    alike = data["who"].to_numpy()[places][:, None] == data["who"].to_numpy()[places]
+    np.testing.assert_array_equal(found[:, None] == found, alike)
+    assert opened(more, "iris").groups() is None
+
+
 def test_a_stored_network_predicts_no_row_that_it_was_trained_on(more: Path) -> None:
     experiment, split = opened(more, "iris"), parts(more, "iris")
     found = experiment.stored(top=2)
@@ -472,7 +503,8 @@ def test_a_frame_with_texts_goes_through_a_stack(more: Path) -> None:
         (OneHotEncoder(handle_unknown="ignore"), ["colour", "mood"]), remainder="drop"
     )
     learners = [*experiment.stored(2), ("logistic", make_pipeline(texts, LogisticRegression()))]
-    stack = StackingClassifier(learners, cv=3).fit(X, y)
+    groups = experiment.groups()
+    stack = StackingClassifier(learners, cv=GroupKFold(3)).fit(X, y, groups=groups)
     assert set(stack.predict(X.iloc[:20])) <= {"yes", "no"}
 
 
