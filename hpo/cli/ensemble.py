@@ -16,7 +16,7 @@ from hpo.errors import UsageError
 if TYPE_CHECKING:
     from hpo.cli.tables import Column
 
-METHODS = ("greedy", "stacking", "mean", "weights")
+METHODS = ("greedy", "stacking", "mean", "weights", "bagging", "boosting")
 
 
 def _listed(
@@ -57,7 +57,8 @@ def _listed(
     callback=_listed(METHODS),
     default="greedy,stacking",
     show_default=True,
-    help="How they are combined: greedy, stacking, mean, weights. The best method is kept.",
+    help="How they are combined: greedy, stacking, mean, weights; or the best network in a bag or "
+    "boosted: bagging, boosting. The best is kept.",
 )
 @click.option(
     "--top",
@@ -172,7 +173,8 @@ def _screen(document: Mapping[str, Any]) -> list[str]:
         alone = document["members"][0]["name"]
         built = f"no combination is better than the best model alone, {alone}"
     else:
-        built = f"{method} of {len(document['members'])} models"
+        count = sum(each["models"] for each in document["members"])
+        built = f"{method} of {count} models"
     expected = f"{metric} cannot be told from so few rows"
     if document["expected"] is not None and document["expected_se"] is not None:
         expected = f"{metric} {plus_minus(document['expected'], document['expected_se'])}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -30,6 +30,7 @@ SHRINKAGE = 0.1
 """C of the logistic regression that stacks: log-odds of good models hardly need to be changed."""
 
 METHODS = ("greedy", "stacking", "mean", "weights")
+"""Those that combine the candidates."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,10 +39,12 @@ class Assembled:
 
     ``prediction`` (rows, outputs) is that of rows of which neither the combination nor, of a
     selection, the choice knew; ``loss`` is its log loss, or mean squared error in standard
-    deviations of the training target. ``combination`` is the one learnt from all rows.
+    deviations of the training target. ``combination`` is the one learnt from all rows, of
+    ``members``.
     """
 
     method: str
+    members: Sequence[Candidate]
     combination: Combination
     prediction: Values
     loss: float
@@ -74,15 +77,21 @@ def assemble(method: str, candidates: Sequence[Candidate], pool: Pool) -> Assemb
     prediction = held_out_predictions(how, predictions, pool.y, pool.folds)
     learnt = how.fit(predictions, pool.y)
     loss = loss_of(loss_for(classes=classes), prediction, pool.y)
-    return Assembled(method, learnt, prediction, loss)
+    return Assembled(method, candidates, learnt, prediction, loss)
 
 
-def trimmed(
-    assembled: Assembled, candidates: Sequence[Candidate]
-) -> tuple[Combination, list[Candidate]]:
-    """The combination with those of the candidates that it needs."""
+def alone(candidate: Candidate, pool: Pool) -> Assembled:
+    """A candidate that is an ensemble by itself."""
+    loss = loss_of(loss_for(classes=pool.n_classes is not None), candidate.prediction, pool.y)
+    whole = WeightedMean(np.ones(1))
+    return Assembled(candidate.name, [candidate], whole, candidate.prediction, loss)
+
+
+def trimmed(assembled: Assembled) -> Assembled:
+    """Likewise without the members that the combination does not need."""
     weights = assembled.combination.weights
     if weights is None:
-        return assembled.combination, list(candidates)
+        return assembled
     taken = np.flatnonzero(weights).tolist()
-    return WeightedMean(weights[taken]), [candidates[each] for each in taken]
+    members = [assembled.members[each] for each in taken]
+    return replace(assembled, members=members, combination=WeightedMean(weights[taken]))

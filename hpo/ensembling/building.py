@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from ensembles.combining import contributions, loss_for
 from ensembles.losses import loss_of
 from hpo.ensembling import learners
-from hpo.ensembling.assembling import BEST, Assembled, assemble, combiner, trimmed
+from hpo.ensembling.assembling import (
+    BEST,
+    METHODS,
+    Assembled,
+    alone,
+    assemble,
+    combiner,
+    trimmed,
+)
 from hpo.ensembling.candidates import (
     Candidate,
     Pool,
@@ -28,6 +36,7 @@ from hpo.ensembling.candidates import (
 )
 from hpo.ensembling.model import EnsembleModel
 from hpo.ensembling.parts import Learners
+from hpo.ensembling.reweighted import bagged, boosted
 from hpo.errors import NoFiniteTrialError, UsageError
 from hpo.preparation import Prepared
 from hpo.safe_learners import UnsafeLearnerError
@@ -93,13 +102,23 @@ class Builder:
         learners.check_names(plan.learners, self.prepared.problem.target.task)
         began = time.perf_counter()
         pool, candidates = self.candidates(plan, n_workers, deadline)
-        methods = tuple(dict.fromkeys((BEST, *plan.methods)))
-        assembled = [assemble(method, candidates, pool) for method in methods]
-        chosen = min(assembled, key=lambda each: each.loss)
-        candidates = _written(chosen, candidates, n_workers)
+        combined = (BEST, *(each for each in plan.methods if each in METHODS))
+        assembled = [assemble(each, candidates, pool) for each in dict.fromkeys(combined)]
+        assembled += [alone(each, pool) for each in self._reweighted(plan, pool, n_workers)]
+        chosen = _written(trimmed(min(assembled, key=lambda each: each.loss)), n_workers)
         record = self._described(plan, pool, candidates, assembled, chosen)
         record["seconds"] = round(time.perf_counter() - began, 3)
-        return self._keep(plan.name, chosen, candidates, record)
+        return self._keep(plan.name, chosen, record)
+
+    def _reweighted(self, plan: Plan, pool: Pool, n_workers: int) -> list[Candidate]:
+        """The best trial's network in a bag, and boosted, if that is asked for."""
+        trials = self.store.ranked()[:1]
+        found = []
+        if trials and "bagging" in plan.methods:
+            found.append(bagged(self.prepared, pool, trials[0], n_workers))
+        if trials and "boosting" in plan.methods:
+            found.append(boosted(self.prepared, pool, trials[0]))
+        return found
 
     def candidates(
         self, plan: Plan, n_workers: int, deadline: float
@@ -134,10 +153,9 @@ class Builder:
         """In plain values, what was built and how good it is."""
         classes = pool.n_classes is not None
         loss = loss_for(classes=classes)
-        alone = {each.name: loss_of(loss, each.prediction, pool.y) for each in candidates}
         weights = chosen.combination.weights
-        _, kept = trimmed(chosen, candidates)
-        added = self._added(chosen, kept, pool)
+        added = self._added(chosen, pool)
+        taken = {each.name for each in chosen.members}
         expectation = self._expectation(assembled, pool)
         return {
             "method": chosen.method,
@@ -151,6 +169,7 @@ class Builder:
                     "method": each.method,
                     "loss": each.loss,
                     "score": self._score(each.prediction, pool),
+                    **(each.members[0].about if len(each.members) == 1 else {}),
                 }
                 for each in assembled
             ],
@@ -158,23 +177,22 @@ class Builder:
                 {
                     "name": each.name,
                     "models": each.part.n_models,
-                    "loss": alone[each.name],
+                    "loss": loss_of(loss, each.prediction, pool.y),
                     "score": self._score(each.prediction, pool),
                     "weight": None if weights is None else float(weights[place]),
                     "adds": added.get(each.name),
                     "bytes": each.part.n_bytes,
                     "seconds": each.seconds,
                 }
-                for place, each in enumerate(candidates)
-                if each in kept
+                for place, each in enumerate(chosen.members)
             ],
-            "left_out": sorted(set(alone) - {each.name for each in kept}),
+            "left_out": sorted(each.name for each in candidates if each.name not in taken),
         }
 
-    def _added(self, chosen: Assembled, kept: Sequence[Candidate], pool: Pool) -> dict[str, float]:
-        """How much the loss rises without each member."""
-        classes = pool.n_classes is not None
-        if len(kept) < 2 or chosen.method == BEST:
+    def _added(self, chosen: Assembled, pool: Pool) -> dict[str, float]:
+        """How much the loss of rows that had no part in it rises without each member."""
+        classes, kept = pool.n_classes is not None, chosen.members
+        if len(kept) < 2:
             return {}
         rows = np.arange(len(pool.y))[:: -(-len(pool.y) // ADDED_ROWS)]
         predictions = np.stack([each.prediction[rows] for each in kept])
@@ -199,21 +217,14 @@ class Builder:
         )
         return expected_score(evidence, pool.target, problem.metric, self.seed)
 
-    def _keep(
-        self,
-        name: str,
-        chosen: Assembled,
-        candidates: Sequence[Candidate],
-        record: dict[str, Any],
-    ) -> EnsembleRecord:
-        combination, kept = trimmed(chosen, candidates)
+    def _keep(self, name: str, chosen: Assembled, record: dict[str, Any]) -> EnsembleRecord:
         prepared, store = self.prepared, self.store
         model = EnsembleModel(
             prepared.encoding,
             prepared.problem.target,
-            tuple(each.name for each in kept),
-            tuple(each.part for each in kept),
-            combination,
+            tuple(each.name for each in chosen.members),
+            tuple(each.part for each in chosen.members),
+            chosen.combination,
             {"experiment": store.uid, "ensemble": name, "method": chosen.method},
         )
         (digest,) = store.artifacts.save_all([Artifact(*model.to_bytes())])
@@ -229,18 +240,18 @@ class Builder:
         return new
 
 
-def _written(chosen: Assembled, candidates: Sequence[Candidate], n_workers: int) -> list[Candidate]:
-    """The candidates, those that the chosen combination needs with the bytes to keep them as.
+def _written(chosen: Assembled, n_workers: int) -> Assembled:
+    """Likewise with the bytes that learners are kept as.
 
     Raises ``UsageError`` for a learner that cannot be kept.
     """
-    _, kept = trimmed(chosen, candidates)
     try:
-        return [
+        members = [
             replace(each, part=each.part.written(n_workers))
-            if each in kept and isinstance(each.part, Learners)
+            if isinstance(each.part, Learners)
             else each
-            for each in candidates
+            for each in chosen.members
         ]
     except UnsafeLearnerError as error:
         raise UsageError(str(error)) from error
+    return replace(chosen, members=members)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import joblib
@@ -38,13 +38,15 @@ NESTED_FOLDS = 5
 class Candidate:
     """A model with a name, and its ``prediction`` (rows, outputs) for rows that it did not see.
 
-    ``seconds`` it took to train, None for one that was stored.
+    ``seconds`` it took to train, None for one that was stored; ``about`` tells more, in plain
+    values.
     """
 
     name: str
     part: Part
     prediction: Values
     seconds: float | None
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,12 @@ from sklearn.metrics import accuracy_score, mean_squared_error
 
 from ensembles.combining import MetaModel, WeightedMean
 from hpo import models
-from hpo.ensembling import learners
-from hpo.ensembling.assembling import BEST, METHODS, assemble
+from hpo.ensembling import learners, reweighted
+from hpo.ensembling.assembling import BEST, METHODS, Assembled, assemble
 from hpo.ensembling.building import Builder, Plan, default_folds
 from hpo.ensembling.candidates import (
+    Candidate,
+    Pool,
     fold_pool,
     folded_learners,
     folded_networks,
@@ -294,3 +298,100 @@ def test_parts_know_how_large_they_are(experiment: Experiment) -> None:
     written = learner.part.written().stored
     assert written is not None
     assert learner.part.n_bytes == sum(len(each) for each in written) > 1000
+
+
+# Bags and boosting of the best trial's network
+
+
+def test_a_bag_is_of_bootstrap_samples_of_the_rows_of_the_other_folds(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    train = reweighted.train
+
+    def watched(*arguments: Any, **named: Any) -> Any:
+        seen.append(arguments[3])
+        return train(*arguments, **named)
+
+    monkeypatch.setattr(reweighted, "train", watched)
+    monkeypatch.setattr(reweighted, "BAG_SIZE", 3)
+    pool = fold_pool(experiment.prepared, 3)
+    trial = experiment.store.ranked()[0]
+    found = reweighted.bagged(experiment.prepared, pool, trial, 1)
+    assert isinstance(found.part, Networks)
+    assert found.part.n_models == 9
+    for fold, rows in enumerate(seen):
+        outside = pool.folds != fold
+        np.testing.assert_array_equal(rows.X, pool.X[outside])
+        assert rows.weights.shape == (3, outside.sum())
+        assert (rows.weights.sum(axis=1) == outside.sum()).all()
+        assert 0.2 < (rows.weights == 0).mean() < 0.5  # about 1 / e
+        own = pool.folds == fold
+        networks = found.part.params[3 * fold : 3 * fold + 3]
+        said = predict(found.part.architecture, networks, pool.X[own]).mean(axis=0)
+        np.testing.assert_allclose(found.prediction[own], said, rtol=1e-4, atol=1e-6)
+
+
+def test_boosting_weighs_rows_by_what_the_stage_before_got_wrong(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    train = reweighted.train
+
+    def watched(*arguments: Any, **named: Any) -> Any:
+        trained = train(*arguments, **named)
+        seen.append((arguments[3], trained.params))
+        return trained
+
+    monkeypatch.setattr(reweighted, "train", watched)
+    monkeypatch.setattr(reweighted, "STAGES", 3)
+    pool = fold_pool(experiment.prepared, 2)
+    trial = experiment.store.ranked()[-1]
+    found = reweighted.boosted(experiment.prepared, pool, trial)
+    assert isinstance(found.part, Networks)
+    assert found.part.weights is not None
+    assert found.part.weights.sum() == pytest.approx(1)
+    stages = found.about["stages"]
+    assert sum(map(len, stages)) == found.part.n_models
+    (first, params), (second, _) = seen[:2]
+    assert set(first.weights[0]) == {1.0}
+    said = predict(found.part.architecture, params, first.X)[0]
+    if experiment.settings.task == "classification":
+        wrong = said.argmax(axis=1) != first.targets[0]
+        error = wrong.mean()
+        importance = np.log((1 - error) / error) + np.log(2)
+        heavy, light = second.weights[0][wrong], second.weights[0][~wrong]
+        np.testing.assert_allclose(heavy / light[0], np.exp(importance), rtol=1e-4)
+    else:
+        distance = np.abs(said - first.targets[0])[:, 0]
+        relative = distance / distance.max()
+        error = relative.mean()
+        importance = np.log((1 - error) / error)
+        expected = np.exp(-importance * (1 - relative))
+        np.testing.assert_allclose(
+            second.weights[0] / second.weights[0].mean(), expected / expected.mean(), rtol=1e-3
+        )
+    assert stages[0][0] == pytest.approx({"error": error, "importance": importance}, rel=1e-3)
+
+
+@pytest.mark.parametrize("folds", [3, None])
+def test_bags_and_boosting_are_kept_and_come_back(
+    experiment: Experiment, folds: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reweighted, "BAG_SIZE", 2)
+    monkeypatch.setattr(reweighted, "STAGES", 2)
+    for method in ("bagging", "boosting"):
+        # A worse one than the other models is not kept, so there is no other.
+        monkeypatch.setattr("hpo.ensembling.building.assemble", hopeless)
+        plan = Plan((), (method,), top=1, folds=folds, name=method)
+        record = builder(experiment).build(plan, 1).record
+        assert record["method"] == method
+        model = stored(experiment, method)
+        assert isinstance(model, EnsembleModel)
+        again = EnsembleModel.from_bytes(*model.to_bytes())
+        table = experiment.prepared.sealed.dataset.features
+        assert again.predict(table).tobytes() == model.predict(table).tobytes()
+
+
+def hopeless(method: str, candidates: Sequence[Candidate], pool: Pool) -> Assembled:
+    return replace(assemble(method, candidates, pool), loss=np.inf)
