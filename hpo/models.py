@@ -12,11 +12,11 @@ from sqlalchemy import Connection
 from hpo.ensembling.model import FORMAT, EnsembleModel
 from hpo.errors import NoFiniteTrialError, UsageError
 from hpo.persistence import DamagedModelError, Network
-from storage import catalogue
+from storage import catalogue, our_experiments
 from storage.artifacts import Artifacts
 from storage.condition import tables
 from storage.errors import ArtifactError, StorageError
-from storage.schema import ensembles, selections
+from storage.schema import selections
 
 WINNER = "winner"
 
@@ -41,8 +41,7 @@ def ready(connection: Connection, uid: str) -> list[Ready]:
 
     Raises ``StorageError`` for an older one, which does not say which network is the best.
     """
-    present = tables(connection)
-    if selections.name not in present:
+    if selections.name not in tables(connection):
         raise StorageError("an older version of hpo wrote it: hpo test STUDY brings it up to date")
     found = []
     chosen = catalogue.load_selections(connection, uid)
@@ -57,11 +56,10 @@ def ready(connection: Connection, uid: str) -> list[Ready]:
         if kept:
             why = f"winner of the search (trial {kept[0].number})"
             found.append(Ready(WINNER, kept[0].digest, None, None, why))
-    if ensembles.name in present:
-        for each in catalogue.load_ensembles(connection, uid):
-            expected, error = each.record["expected"], each.record["expected_se"]
-            why = f"ensemble {each.name} ({each.record['method']})"
-            found.append(Ready(each.name, each.digest, expected, error, why))
+    for each in our_experiments.ensembles(connection, uid):
+        expected, error = each.record["expected"], each.record["expected_se"]
+        why = f"ensemble {each.name} ({each.record['method']})"
+        found.append(Ready(each.name, each.digest, expected, error, why))
     return found
 
 

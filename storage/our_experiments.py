@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from storage import schema
 from storage.condition import tables
+from storage.records import EnsembleRecord
 
 ENSEMBLE = -1
 """Stands where the number of a trial does, for a model that is of several."""
@@ -76,6 +77,18 @@ def networks(connection: Connection) -> dict[str, dict[str, int]]:
             for uid, place, digest in connection.execute(query):
                 found.setdefault(uid, {})[digest] = place
     return found
+
+
+def ensembles(connection: Connection, uid: str) -> list[EnsembleRecord]:
+    """Every ensemble of the experiment, the oldest first."""
+    table = schema.ensembles
+    if table.name not in tables(connection):
+        return []
+    query = sa.select(table.c.name, table.c.digest, table.c.record)
+    rows = connection.execute(
+        query.where(table.c.experiment == uid).order_by(table.c.created_at, table.c.name)
+    )
+    return [EnsembleRecord(row.name, row.digest, json.loads(row.record)) for row in rows]
 
 
 def looked_at(connection: Connection) -> dict[str, frozenset[str]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from hpo.cli.tables import Column
 
 METHODS = ("greedy", "stacking", "mean", "weights", "bagging", "boosting")
+
+MOST_NAMES = 8
+"""How many of the models that were left out are named."""
 
 
 def _listed(
@@ -37,6 +42,20 @@ def _listed(
         return parts
 
     return split
+
+
+def _bytes(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    """A number of bytes, also with a unit."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"([0-9.]+) *([kMG]?)B?", value.strip())
+    try:
+        number = float(found[1]) if found else 0.0
+    except ValueError:
+        number = 0.0
+    if found is None or number <= 0:
+        raise UsageError(f"--max-size {value}: it is a number of bytes, or as 500kB or 20MB")
+    return number * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[found[2]]
 
 
 @click.command(short_help="Build an ensemble from a study, and keep the best.")
@@ -77,6 +96,18 @@ def _listed(
     is_flag=True,
     help="Take the networks and the predictions that are stored.",
 )
+@click.option(
+    "--max-latency",
+    type=click.FloatRange(0, min_open=True),
+    metavar="MS",
+    help="Milliseconds that it may take to predict 1,000 rows.",
+)
+@click.option(
+    "--max-size",
+    metavar="SIZE",
+    callback=_bytes,
+    help="How large it may be when it is stored: 500kB, 20MB.",
+)
 @click.option("--name", default="ensemble", show_default=True, help="What it is called.")
 @data_again_options
 @click.option(
@@ -92,6 +123,8 @@ def ensemble(
     top: int | None,
     folds: int | None,
     no_refit: bool,
+    max_latency: float | None,
+    max_size: float | None,
     name: str,
     data: str | None,
     labels: str | None,
@@ -117,6 +150,7 @@ def ensemble(
     import optuna
 
     from hpo.cli.crew_options import crew
+    from hpo.ensembling.assembling import Budget
     from hpo.ensembling.building import DEFAULT_TOP, Builder, Plan, default_folds
     from hpo.ensembling.learners import DEFAULT
     from hpo.joining import Joining
@@ -137,7 +171,8 @@ def ensemble(
         learners = DEFAULT[task] if with_ is None else () if with_ == ("none",) else with_
         if top is None and chosen is not None:
             top = DEFAULT_TOP
-        plan = Plan(learners, methods, top, chosen, name)
+        budget = Budget(max_latency or math.inf, max_size or math.inf)
+        plan = Plan(learners, methods, top, chosen, name, budget)
         builder = Builder(experiment.store, prepared, experiment.settings.seed)
         record = builder.build(plan, n_workers)
         document = {
@@ -184,12 +219,18 @@ def _screen(document: Mapping[str, Any]) -> list[str]:
     if hidden:
         lines.append(f"no room for {', '.join(hidden)}: --json has all")
     if document["left_out"]:
-        lines.append(f"left out: {', '.join(document['left_out'])}")
+        lines.append(f"left out: {_few(document['left_out'])}")
     lines += ["", f"expected on new rows: {expected}", f"built in {document['seconds']:.1f} s"]
     named = f"{shlex.quote(study)} --model {shlex.quote(document['name'])}"
     lines += ["next:", f"  hpo test {named}"]
     lines += [f"  hpo predict {named} --input new.csv --output predictions.csv"]
     return wrapped(lines, width)
+
+
+def _few(names: Sequence[str]) -> str:
+    """Some of the names, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
 
 
 def _methods(document: Mapping[str, Any], loss: str, metric: str) -> list[Column]:
@@ -224,6 +265,7 @@ def _members(document: Mapping[str, Any], loss: str, metric: str) -> list[Column
         column("weight", "weight", _number, 6),
         column("adds", "adds", _number, 5),
         column("size", "bytes", size_or_none, 4),
+        column("ms / 1,000", "milliseconds", _number, 3),
         column("seconds", "seconds", _number, 2),
     ]
     return [each for each in columns if any(value is not None for value in each.values)]

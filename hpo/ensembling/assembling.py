@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from ensembles.combining import (
     loss_for,
 )
 from ensembles.losses import Values, loss_of
+from ensembles.value import Cost
 from hpo.ensembling.candidates import Candidate, Pool
 
 BEST = "best"
@@ -50,30 +52,64 @@ class Assembled:
     loss: float
 
 
-def combiner(method: str, *, classes: bool) -> Combiner:
-    """How a method learns to combine."""
-    if method == BEST:
-        return Single(classes)
+@dataclass(frozen=True)
+class Budget:
+    """The most that an ensemble may take: to predict 1,000 rows, and to be stored."""
+
+    milliseconds: float = math.inf
+    n_bytes: float = math.inf
+
+    @property
+    def is_free(self) -> bool:
+        """Whether anything fits."""
+        return self == Budget()
+
+    def holds(self, members: Sequence[Candidate]) -> bool:
+        """Whether all of them fit together."""
+        spent = _costs(members).sum(axis=0)
+        return bool((spent <= [self.milliseconds, self.n_bytes]).all())
+
+
+def combiner(
+    method: str, candidates: Sequence[Candidate], budget: Budget, *, classes: bool
+) -> Combiner:
+    """How a method learns to combine; greedy selection keeps to the budget while it selects."""
     if method == "greedy":
-        return Greedy(classes)
-    if method == "mean":
-        return Mean(classes)
-    if method == "weights":
-        return Simplex(classes)
-    assert method == "stacking"
+        if budget.is_free:
+            return Greedy(classes)
+        limits = np.array([budget.milliseconds, budget.n_bytes])
+        return Greedy(classes, costs=_costs(candidates), budget=limits)
+    if method == "stacking":
+        return _stack(classes=classes)
+    simple: dict[str, Callable[[bool], Combiner]] = {BEST: Single, "mean": Mean, "weights": Simplex}
+    return simple[method](classes)
+
+
+def _stack(*, classes: bool) -> Stack:
     if classes:
         return Stack(classes, LogisticRegression(C=SHRINKAGE, max_iter=5000), "log_odds")
     return Stack(classes, RidgeCV(np.logspace(-3, 3, 13)))
 
 
-def assemble(method: str, candidates: Sequence[Candidate], pool: Pool) -> Assembled:
+FREE = Budget()
+
+
+def _costs(candidates: Sequence[Candidate]) -> Values:
+    """Milliseconds and bytes of each, (members, 2)."""
+    known = [each.cost or Cost(0.0, 0) for each in candidates]
+    return np.array([(each.milliseconds, each.n_bytes) for each in known], np.float64)
+
+
+def assemble(
+    method: str, candidates: Sequence[Candidate], pool: Pool, budget: Budget = FREE
+) -> Assembled:
     """Learn a combination of the candidates' predictions, and score it on rows it did not see.
 
     Over folds: learnt from the rows of all folds but one, it predicts those of that one.
     """
     classes = pool.n_classes is not None
     predictions = np.stack([each.prediction for each in candidates])
-    how = combiner(method, classes=classes)
+    how = combiner(method, candidates, budget, classes=classes)
     prediction = held_out_predictions(how, predictions, pool.y, pool.folds)
     learnt = how.fit(predictions, pool.y)
     loss = loss_of(loss_for(classes=classes), prediction, pool.y)

@@ -13,12 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensembles.combining import contributions, loss_for
-from ensembles.losses import loss_of
+from ensembles.losses import Values, loss_of
+from ensembles.value import cost
 from hpo.ensembling import learners
 from hpo.ensembling.assembling import (
     BEST,
+    FREE,
     METHODS,
     Assembled,
+    Budget,
     alone,
     assemble,
     combiner,
@@ -35,7 +38,7 @@ from hpo.ensembling.candidates import (
     validation_pool,
 )
 from hpo.ensembling.model import EnsembleModel
-from hpo.ensembling.parts import Learners
+from hpo.ensembling.parts import Learners, Part
 from hpo.ensembling.reweighted import bagged, boosted
 from hpo.errors import NoFiniteTrialError, UsageError
 from hpo.preparation import Prepared
@@ -53,6 +56,9 @@ DEFAULT_TOP = 4
 DEFAULT_FOLDS = 5
 DEFAULT_NAME = "ensemble"
 DEFAULT_METHODS = ("greedy", "stacking")
+MEASURED_ROWS = 1000
+"""Rows for which it is measured how long a member takes."""
+
 ADDED_ROWS = 2000
 """On so many rows it is measured what each member adds."""
 
@@ -62,6 +68,7 @@ class Plan:
     """What to build. ``top``: how many of the best trials take part; None: all that are kept.
 
     ``folds`` None keeps the networks that are stored, and trains learners on the training rows.
+    ``budget`` is what the ensemble may take; methods that need more are not chosen.
     """
 
     learners: tuple[str, ...]
@@ -69,6 +76,7 @@ class Plan:
     top: int | None = DEFAULT_TOP
     folds: int | None = DEFAULT_FOLDS
     name: str = DEFAULT_NAME
+    budget: Budget = FREE
 
 
 def default_folds(prepared: Prepared) -> int | None:
@@ -102,11 +110,23 @@ class Builder:
         learners.check_names(plan.learners, self.prepared.problem.target.task)
         began = time.perf_counter()
         pool, candidates = self.candidates(plan, n_workers, deadline)
+        single = self._reweighted(plan, pool, n_workers)
+        if not plan.budget.is_free:
+            single, candidates = (
+                [_costed(_written(each, n_workers), pool) for each in group]
+                for group in (single, candidates)
+            )
+        affordable = _affordable(candidates, plan.budget)
         combined = (BEST, *(each for each in plan.methods if each in METHODS))
-        assembled = [assemble(each, candidates, pool) for each in dict.fromkeys(combined)]
-        assembled += [alone(each, pool) for each in self._reweighted(plan, pool, n_workers)]
-        chosen = _written(trimmed(min(assembled, key=lambda each: each.loss)), n_workers)
-        record = self._described(plan, pool, candidates, assembled, chosen)
+        assembled = [
+            assemble(each, affordable, pool, plan.budget) for each in dict.fromkeys(combined)
+        ]
+        assembled = [trimmed(each) for each in assembled] + [alone(each, pool) for each in single]
+        possible = [each for each in assembled if plan.budget.holds(each.members)]
+        best = min(possible, key=lambda each: each.loss)
+        members = [_costed(_written(each, n_workers), pool) for each in best.members]
+        chosen = replace(best, members=members)
+        record = self._described(plan, pool, candidates, possible, chosen)
         record["seconds"] = round(time.perf_counter() - began, 3)
         return self._keep(plan.name, chosen, record)
 
@@ -182,6 +202,7 @@ class Builder:
                     "weight": None if weights is None else float(weights[place]),
                     "adds": added.get(each.name),
                     "bytes": each.part.n_bytes,
+                    "milliseconds": each.cost and each.cost.milliseconds,
                     "seconds": each.seconds,
                 }
                 for place, each in enumerate(chosen.members)
@@ -196,7 +217,7 @@ class Builder:
             return {}
         rows = np.arange(len(pool.y))[:: -(-len(pool.y) // ADDED_ROWS)]
         predictions = np.stack([each.prediction[rows] for each in kept])
-        how = combiner(chosen.method, classes=classes)
+        how = combiner(chosen.method, kept, FREE, classes=classes)
         parts = np.unique(pool.folds[rows], return_inverse=True)[1].astype(np.int64)
         found = contributions(how, predictions, pool.y[rows], parts, classes=classes)
         return {each.name: float(value) for each, value in zip(kept, found, strict=True)}
@@ -240,18 +261,42 @@ class Builder:
         return new
 
 
-def _written(chosen: Assembled, n_workers: int) -> Assembled:
+def _affordable(candidates: Sequence[Candidate], budget: Budget) -> list[Candidate]:
+    """Those that fit the budget alone; raises ``UsageError`` if none does."""
+    found = [each for each in candidates if budget.holds([each])]
+    if found:
+        return found
+    costs = [each.cost for each in candidates if each.cost is not None]
+    least = min(each.milliseconds for each in costs), min(each.n_bytes for each in costs)
+    raise UsageError(
+        "no model fits --max-latency and --max-size: the quickest takes "
+        f"{least[0]:.2g} ms for 1,000 rows, the smallest {least[1]:,} bytes"
+    )
+
+
+def _costed(candidate: Candidate, pool: Pool) -> Candidate:
+    """Likewise with what it takes to predict and to be stored."""
+    if candidate.cost is not None:
+        return candidate
+
+    def ask(part: Part, X: NDArray[np.float32]) -> Values:
+        return part.outputs(X, pool.n_classes)
+
+    rows = np.resize(np.arange(len(pool.X)), MEASURED_ROWS)
+    measured = cost(
+        candidate.part, pool.X[rows], ask=ask, calls=3, size=lambda part: int(part.n_bytes)
+    )
+    return replace(candidate, cost=measured)
+
+
+def _written(candidate: Candidate, n_workers: int) -> Candidate:
     """Likewise with the bytes that learners are kept as.
 
     Raises ``UsageError`` for a learner that cannot be kept.
     """
+    if not isinstance(candidate.part, Learners):
+        return candidate
     try:
-        members = [
-            replace(each, part=each.part.written(n_workers))
-            if isinstance(each.part, Learners)
-            else each
-            for each in chosen.members
-        ]
+        return replace(candidate, part=candidate.part.written(n_workers))
     except UnsafeLearnerError as error:
         raise UsageError(str(error)) from error
-    return replace(chosen, members=members)

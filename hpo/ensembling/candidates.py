@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from ensembles.losses import Values
 from ensembles.members import outputs
+from ensembles.value import Cost
 from hpo.data.schema import Task
 from hpo.ensembling import learners
 from hpo.ensembling.parts import Learners, Networks, Part
@@ -39,7 +40,7 @@ class Candidate:
     """A model with a name, and its ``prediction`` (rows, outputs) for rows that it did not see.
 
     ``seconds`` it took to train, None for one that was stored; ``about`` tells more, in plain
-    values.
+    values; ``cost`` is what it takes to predict 1,000 rows and to be stored, if it was measured.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Candidate:
     prediction: Values
     seconds: float | None
     about: Mapping[str, Any] = field(default_factory=dict)
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True, eq=False)

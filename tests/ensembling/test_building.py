@@ -12,9 +12,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, mean_squared_error
 
 from ensembles.combining import MetaModel, WeightedMean
+from ensembles.value import Cost
 from hpo import models
 from hpo.ensembling import learners, reweighted
-from hpo.ensembling.assembling import BEST, METHODS, Assembled, assemble
+from hpo.ensembling.assembling import BEST, METHODS, Assembled, Budget, assemble
 from hpo.ensembling.building import Builder, Plan, default_folds
 from hpo.ensembling.candidates import (
     Candidate,
@@ -30,6 +31,7 @@ from hpo.ensembling.model import EnsembleModel
 from hpo.ensembling.parts import Learners, Networks
 from hpo.errors import NoFiniteTrialError, UsageError
 from hpo.experiment import Experiment
+from hpo.nn import training
 from hpo.nn.network import predict
 from hpo.persistence import Network
 
@@ -307,7 +309,7 @@ def test_a_bag_is_of_bootstrap_samples_of_the_rows_of_the_other_folds(
     experiment: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    train = reweighted.train
+    train = training.train
 
     def watched(*arguments: Any, **named: Any) -> Any:
         seen.append(arguments[3])
@@ -336,7 +338,7 @@ def test_boosting_weighs_rows_by_what_the_stage_before_got_wrong(
     experiment: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    train = reweighted.train
+    train = training.train
 
     def watched(*arguments: Any, **named: Any) -> Any:
         trained = train(*arguments, **named)
@@ -393,5 +395,37 @@ def test_bags_and_boosting_are_kept_and_come_back(
         assert again.predict(table).tobytes() == model.predict(table).tobytes()
 
 
-def hopeless(method: str, candidates: Sequence[Candidate], pool: Pool) -> Assembled:
-    return replace(assemble(method, candidates, pool), loss=np.inf)
+def hopeless(method: str, candidates: Sequence[Candidate], pool: Pool, budget: Budget) -> Assembled:
+    return replace(assemble(method, candidates, pool, budget), loss=np.inf)
+
+
+# Budgets
+
+
+def test_an_ensemble_keeps_to_its_budget(experiment: Experiment) -> None:
+    whole = builder(experiment).build(Plan(names(experiment), METHODS, 3, 3), 1).record
+    size = sum(each["bytes"] for each in whole["members"])
+    free = builder(experiment).candidates(Plan((), top=3, folds=3), 1, NEVER)[1]
+    least = min(each.part.n_bytes for each in free)
+    for limit in (size, least * 2, least):
+        plan = Plan(names(experiment), METHODS, 3, 3, budget=Budget(n_bytes=limit))
+        record = builder(experiment).build(plan, 1).record
+        assert sum(each["bytes"] for each in record["members"]) <= limit
+    assert len(record["members"]) == 1
+    assert "stacking" not in {each["method"] for each in record["methods"]}
+
+
+def test_slow_members_are_left_out(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock says that networks take a second, and learners a minute."""
+
+    def cost(part: Any, _X: Any, **_: Any) -> Cost:
+        return Cost(1000.0 if isinstance(part, Networks) else 60_000.0, part.n_bytes)
+
+    monkeypatch.setattr("hpo.ensembling.building.cost", cost)
+    for limit, most in ((1000, 1), (2500, 2), (70_000, 9)):
+        plan = Plan(names(experiment), ("mean", "greedy"), 3, 3, budget=Budget(limit))
+        record = builder(experiment).build(plan, 1).record
+        assert sum(each["milliseconds"] for each in record["members"]) <= limit
+        assert len(record["members"]) <= most
+    with pytest.raises(UsageError, match="no model fits --max-latency and --max-size: the quick"):
+        builder(experiment).build(Plan((), top=2, folds=3, budget=Budget(999)), 1)
