@@ -72,11 +72,17 @@ def networks(connection: Connection) -> dict[str, dict[str, int]]:
     present = tables(connection)
     for table in (schema.artifacts, schema.selections, schema.ensembles):
         if table.name in present:
-            number = table.c.number if "number" in table.c else sa.literal(ENSEMBLE)
-            query = sa.select(table.c.experiment, number, table.c.digest).order_by(number)
-            for uid, place, digest in connection.execute(query):
-                found.setdefault(uid, {})[digest] = place
+            columns = _of_models(table)
+            for row in connection.execute(sa.select(*columns).order_by(*columns)):
+                number = getattr(row, "number", ENSEMBLE)
+                found.setdefault(row.experiment, {})[row.digest] = number
     return found
+
+
+def _of_models(table: sa.Table) -> list[sa.Column[Any]]:
+    """Whose a model is; also of tables of an older schema, which have not all columns."""
+    names = ("experiment", "number", "digest")
+    return [table.c[name] for name in names if name in table.c]
 
 
 def ensembles(connection: Connection, uid: str) -> list[EnsembleRecord]:

@@ -7,6 +7,7 @@ import math
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -113,6 +114,9 @@ def _bytes(_context: click.Context, _parameter: click.Parameter, value: str | No
 @click.option(
     "--workers", type=click.IntRange(1), metavar="N", help="Processes.  [default: one per core]"
 )
+@click.option(
+    "--pictures", metavar="FILE", help="Draw it, as a page of HTML that needs no network."
+)
 @artifacts_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def ensemble(
@@ -129,6 +133,7 @@ def ensemble(
     data: str | None,
     labels: str | None,
     workers: int | None,
+    pictures: str | None,
     artifacts: str | None,
     as_json: bool,
 ) -> None:
@@ -147,6 +152,7 @@ def ensemble(
         raise UsageError("--folds trains again, and --no-refit does not; leave one out")
     if name == "winner" or not name or len(name) > 64:
         raise UsageError(f"--name {name}: choose another one, of at most 64 letters")
+    draw = None if pictures is None else _page()
     import optuna
 
     from hpo.cli.crew_options import crew
@@ -184,10 +190,28 @@ def ensemble(
             "model": record.digest,
             **record.record,
         }
+    if pictures is not None and draw is not None:
+        _write(pictures, draw(document))
     if as_json:
         emit(json.dumps(document, allow_nan=False))
     else:
         emit("\n".join(_screen(document)))
+
+
+def _page() -> Callable[[Mapping[str, Any]], str]:
+    """What draws; asked for before hours are spent on what could not be drawn."""
+    try:
+        from hpo.report.ensembles import page
+    except ImportError as error:
+        raise UsageError("--pictures needs plotly: pip install 'hpo-stacks[pictures]'") from error
+    return page
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--pictures {path}: {error.strerror}") from error
 
 
 def _screen(document: Mapping[str, Any]) -> list[str]:

@@ -23,7 +23,8 @@ from ensembles.combining import (
 )
 from ensembles.losses import Values, loss_of
 from ensembles.value import Cost
-from hpo.ensembling.candidates import Candidate, Pool
+from hpo.ensembling.candidates import Candidate
+from hpo.ensembling.pools import Pool
 
 BEST = "best"
 """The one best candidate, with which every ensemble is compared."""

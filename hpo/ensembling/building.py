@@ -29,16 +29,14 @@ from hpo.ensembling.assembling import (
 )
 from hpo.ensembling.candidates import (
     Candidate,
-    Pool,
-    fold_pool,
-    folded_learners,
+    fitted_learners,
     folded_networks,
     stored_networks,
-    trained_learners,
-    validation_pool,
 )
+from hpo.ensembling.figures import figures
 from hpo.ensembling.model import EnsembleModel
 from hpo.ensembling.parts import Learners, Part
+from hpo.ensembling.pools import Pool, fold_pool, validation_pool
 from hpo.ensembling.reweighted import bagged, boosted
 from hpo.errors import NoFiniteTrialError, UsageError
 from hpo.preparation import Prepared
@@ -150,11 +148,10 @@ class Builder:
         if plan.folds is None:
             pool = validation_pool(prepared)
             found = stored_networks(self.store, trials, pool)
-            found += trained_learners(plan.learners, prepared, pool, self.seed, n_workers)
         else:
             pool = fold_pool(prepared, plan.folds)
             found = folded_networks(prepared, pool, trials, n_workers, deadline)
-            found += folded_learners(plan.learners, task, pool, self.seed, n_workers)
+        found += fitted_learners(plan.learners, task, pool, self.seed, n_workers)
         if not found:
             raise NoFiniteTrialError(
                 "there is nothing to build an ensemble from: no network is kept, and no learner "
@@ -208,6 +205,7 @@ class Builder:
                 for place, each in enumerate(chosen.members)
             ],
             "left_out": sorted(each.name for each in candidates if each.name not in taken),
+            **figures(chosen, candidates, pool),
         }
 
     def _added(self, chosen: Assembled, pool: Pool) -> dict[str, float]:

@@ -19,16 +19,13 @@ from hpo.ensembling.assembling import BEST, METHODS, Assembled, Budget, assemble
 from hpo.ensembling.building import Builder, Plan, default_folds
 from hpo.ensembling.candidates import (
     Candidate,
-    Pool,
-    fold_pool,
-    folded_learners,
+    fitted_learners,
     folded_networks,
     stored_networks,
-    trained_learners,
-    validation_pool,
 )
 from hpo.ensembling.model import EnsembleModel
 from hpo.ensembling.parts import Learners, Networks
+from hpo.ensembling.pools import Pool, fold_pool, validation_pool
 from hpo.errors import NoFiniteTrialError, UsageError
 from hpo.experiment import Experiment
 from hpo.nn import training
@@ -105,7 +102,7 @@ def test_a_learner_of_a_fold_is_trained_on_the_others(experiment: Experiment) ->
     pool = fold_pool(experiment.prepared, 3)
     task = experiment.settings.task
     name = names(experiment)[-1]
-    (found,) = folded_learners([name], task, pool, 0, 1)
+    (found,) = fitted_learners([name], task, pool, 0, 1)
     for fold in range(3):
         own = pool.folds == fold
         y = pool.y if task == "classification" else pool.y[:, 0]
@@ -130,7 +127,7 @@ def test_learners_beside_stored_networks_are_trained_on_the_training_rows(
 ) -> None:
     prepared, task = experiment.prepared, experiment.settings.task
     pool = validation_pool(prepared)
-    (found,) = trained_learners([names(experiment)[-1]], prepared, pool, 0, 1)
+    (found,) = fitted_learners([names(experiment)[-1]], task, pool, 0, 1)
     X, y = prepared.problem.training.X, np.asarray(prepared.problem.training.targets[0])
     y = y if task == "classification" else y[:, 0].astype(np.float64)
     model = learners.make(names(experiment)[-1], task, y, 0).fit(X, y)
@@ -147,7 +144,7 @@ def test_a_method_is_scored_on_rows_that_it_did_not_learn_from(
 ) -> None:
     """Another target of one fold's rows changes what it is scored by, not what it predicts."""
     pool = fold_pool(experiment.prepared, 3)
-    found = folded_learners(names(experiment), experiment.settings.task, pool, 0, 1)
+    found = fitted_learners(names(experiment), experiment.settings.task, pool, 0, 1)
     before = assemble(method, found, pool)
     own = pool.folds == 1
     pool.y[own] = np.roll(pool.y[own], 7, axis=0)
@@ -161,7 +158,7 @@ def test_stacking_is_a_strongly_shrunk_model_of_log_odds(experiment: Experiment)
     if experiment.settings.task == "regression":
         pytest.skip("classes only")
     pool = fold_pool(experiment.prepared, 3)
-    found = folded_learners(("logistic", "knn"), "classification", pool, 0, 1)
+    found = fitted_learners(("logistic", "knn"), "classification", pool, 0, 1)
     stack = assemble("stacking", found, pool)
     logs = np.log(np.clip(np.stack([each.prediction for each in found]), 1e-3, 1 - 1e-3))
     columns = np.hstack(list(logs - logs.mean(axis=-1, keepdims=True)))
@@ -295,7 +292,7 @@ def test_parts_know_how_large_they_are(experiment: Experiment) -> None:
     (network,) = folded_networks(experiment.prepared, pool, experiment.store.ranked()[:1], 1, NEVER)
     assert isinstance(network.part, Networks)
     assert network.part.n_bytes == 3 * 4 * network.part.architecture.n_params
-    (learner,) = folded_learners(names(experiment)[-1:], experiment.settings.task, pool, 0, 1)
+    (learner,) = fitted_learners(names(experiment)[-1:], experiment.settings.task, pool, 0, 1)
     assert isinstance(learner.part, Learners)
     written = learner.part.written().stored
     assert written is not None
