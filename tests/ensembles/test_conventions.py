@@ -36,7 +36,7 @@ DRAWN = (
 
 def classifiers() -> list[tuple[str, Any]]:
     return [
-        ("logistic", LogisticRegression(max_iter=2000)),
+        ("stump", DecisionTreeClassifier(max_depth=1, random_state=0)),
         ("tree", DecisionTreeClassifier(max_depth=3, random_state=0)),
     ]
 
@@ -46,7 +46,7 @@ def regressors() -> list[tuple[str, Any]]:
 
 
 ESTIMATORS = [
-    BaggingClassifier(LogisticRegression(max_iter=2000), n_estimators=3, random_state=0),
+    BaggingClassifier(DecisionTreeClassifier(max_depth=3), n_estimators=3, random_state=0),
     BaggingRegressor(Ridge(), n_estimators=3, random_state=0),
     VotingClassifier(classifiers(), voting="soft"),
     VotingRegressor(regressors()),
@@ -96,7 +96,7 @@ def test_a_fit_changes_no_parameter_and_is_repeatable(estimator: Any) -> None:
 
 def test_parameters_of_members_have_names() -> None:
     stack = StackingClassifier(classifiers(), cv=3)
-    stack.set_params(tree__max_depth=5, logistic="drop")
+    stack.set_params(tree__max_depth=5, stump="drop")
     assert stack.get_params()["tree__max_depth"] == 5
     stack.fit(*load_iris(return_X_y=True))
     assert stack.names_ == ["tree"]

@@ -428,14 +428,14 @@ def test_frames_keep_their_columns() -> None:
 
 
 def test_sparse_rows() -> None:
-    X, y = load_iris(return_X_y=True)
-    learners = [("logistic", LogisticRegression(max_iter=1000)), *classifiers()[1:]]
+    X, y = load_diabetes(return_X_y=True)
     for passthrough in (False, True):
-        stack = StackingClassifier(learners, LogisticRegression(max_iter=5000), cv=3)
-        stack.set_params(passthrough=passthrough)
-        dense = stack.fit(X, y).predict_proba(X)
-        thin = stack.fit(sparse.coo_array(X), y).predict_proba(sparse.csr_array(X))
-        np.testing.assert_allclose(dense, thin, atol=1e-2)
+        # Linear models have another solver for sparse rows.
+        meta = DecisionTreeRegressor(max_depth=3, random_state=0)
+        stack = StackingRegressor(regressors()[1:], meta, cv=3, passthrough=passthrough)
+        dense = stack.fit(X, y).predict(X)
+        thin = stack.fit(sparse.coo_array(X), y).predict(sparse.csr_array(X))
+        np.testing.assert_allclose(dense, thin)
 
 
 def test_members_without_probabilities_are_sure() -> None:
