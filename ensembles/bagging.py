@@ -17,6 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from ensembles.losses import Values
 from ensembles.members import draw_seeds, fit_members, fit_one, outputs, seeded
+from ensembles.parameters import check_count
 from ensembles.protocols import BatchLearner
 from ensembles.targets import classes_and_index, flat_values, most_probable
 
@@ -60,8 +61,7 @@ class BaseBagging(BaseEstimator):  # type: ignore[misc]
         rows, features = X.shape
         drawn_rows = _share("max_samples", self.max_samples, rows)
         drawn_features = _share("max_features", self.max_features, features)
-        if self.n_estimators < 1:
-            raise ValueError(f"n_estimators must be at least 1, got {self.n_estimators}")
+        check_count("n_estimators", self.n_estimators)
         if self.oob_score and not self.bootstrap and drawn_rows == rows:
             raise ValueError("oob_score needs rows that members do not see: bootstrap, max_samples")
         weights = None

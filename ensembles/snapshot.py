@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from numbers import Integral
 from typing import Any, Self
 
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from ensembles.losses import Values
 from ensembles.members import draw_seeds, seeded, stacked_outputs
 from ensembles.out_of_fold import fit_on
+from ensembles.parameters import check_count
 from ensembles.targets import classes_and_index, flat_values, most_probable
 
 
@@ -54,9 +54,9 @@ class BaseSnapshot(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         self.estimators_ = list(deque(cycles, maxlen=kept))
 
     def _check(self) -> None:
-        _check_number("n_snapshots", self.n_snapshots)
+        check_count("n_snapshots", self.n_snapshots)
         if self.n_members is not None:
-            _check_number("n_members", self.n_members)
+            check_count("n_members", self.n_members)
             if self.n_members > self.n_snapshots:
                 raise ValueError(
                     f"n_members is {self.n_members}, but there are {self.n_snapshots} snapshots: "
@@ -154,11 +154,6 @@ class SnapshotRegressor(RegressorMixin, BaseSnapshot):  # type: ignore[misc]
         check_is_fitted(self, "estimators_")
         values: Values = self._mean(X, None)[:, 0]
         return values
-
-
-def _check_number(name: str, given: Any) -> None:
-    if not isinstance(given, Integral) or given < 1:
-        raise ValueError(f"{name} must be a whole number from 1, got {given!r}")
 
 
 def _cycles(

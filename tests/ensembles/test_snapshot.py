@@ -247,10 +247,14 @@ def test_parameters_of_the_network_can_be_searched() -> None:
         (SnapshotRegressor(MLPClassifier()), "must be a regressor, not MLPClassifier"),
         (SnapshotClassifier(None), "must be a learner, not None"),
         (SnapshotClassifier(MLPClassifier), "must be a learner, not <class"),
-        (SnapshotClassifier(MLPClassifier(), 0), "n_snapshots must be .* from 1, got 0"),
+        (SnapshotClassifier(MLPClassifier(), 0), "n_snapshots must be .* of at least 1, got 0"),
         (
             SnapshotClassifier(MLPClassifier()).set_params(n_snapshots=2.0),
             "n_snapshots must be a whole number",
+        ),
+        (
+            SnapshotClassifier(MLPClassifier()).set_params(n_snapshots=True),
+            "n_snapshots must be a whole number of at least 1, got True",
         ),
         (SnapshotClassifier(MLPClassifier(), 2, n_members=0), "n_members must be a whole number"),
         (SnapshotClassifier(MLPClassifier(), 2, n_members=3), "n_members is 3, but there are 2"),
