@@ -211,17 +211,27 @@ class BaggingClassifier(ClassifierMixin, BaseBagging):  # type: ignore[misc]
         return DecisionTreeClassifier() if self.estimator is None else clone(self.estimator)
 
     def _votes_hard(self) -> bool:
-        if self.voting == "soft" and not hasattr(self.estimator_, "predict_proba"):
-            raise ValueError(
-                f"{type(self.estimator_).__name__} has no predict_proba, so votes are hard: use "
-                "voting='auto'"
-            )
         return self.voting == "hard"
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train the members on ``X`` (rows, features) and ``y`` (rows,)."""
+    def _check_voting(self) -> None:
         if self.voting not in VOTES:
             raise ValueError(f"voting is one of {', '.join(VOTES)}, not {self.voting!r}")
+        learner = self._learner()
+        if self.voting == "soft" and not hasattr(learner, "predict_proba"):
+            raise ValueError(
+                f"{type(learner).__name__} has no predict_proba, so votes are hard: use "
+                "voting='auto'"
+            )
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train the members on ``X`` (rows, features) and ``y`` (rows,).
+
+        Raises
+        ------
+        ValueError
+            For parameters or data that cannot be used, or as the learner does.
+        """
+        self._check_voting()
         X, y = validate_data(self, X, y)
         self.classes_, index = classes_and_index(y)
         self._fit(X, index, sample_weight)
@@ -265,7 +275,10 @@ class BaggingRegressor(RegressorMixin, BaseBagging):  # type: ignore[misc]
         return DecisionTreeRegressor() if self.estimator is None else clone(self.estimator)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train the members on ``X`` (rows, features) and ``y`` (rows,)."""
+        """Train the members on ``X`` (rows, features) and ``y`` (rows,).
+
+        Raises as `BaggingClassifier.fit` does.
+        """
         X, y = validate_data(self, X, y, y_numeric=True)
         y = flat_values(y)
         self._fit(X, y, sample_weight)

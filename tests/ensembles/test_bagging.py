@@ -190,9 +190,6 @@ def test_votes() -> None:
     np.testing.assert_allclose(shares * 5, np.round(shares * 5))
     counted = np.mean([np.eye(3)[each.predict(X)] for each in hard.estimators_], axis=0)
     np.testing.assert_allclose(shares, counted)
-    soft = BaggingClassifier(LinearSVC(), voting="soft", **common).fit(X, y)
-    with pytest.raises(ValueError, match="LinearSVC has no predict_proba"):
-        soft.predict(X)
     votes = BaggingClassifier(LinearSVC(), **common).fit(X, y).predict_proba(X)
     np.testing.assert_allclose(votes * 5, np.round(votes * 5))
 
@@ -218,6 +215,7 @@ def test_a_class_that_a_member_never_saw_is_improbable_for_it() -> None:
         ({"n_estimators": "5"}, "n_estimators must be a whole number of at least 1, got '5'"),
         ({"bootstrap": False, "oob_score": True}, "oob_score needs rows that members do not see"),
         ({"voting": "loud"}, "voting is one of auto, soft, hard, not 'loud'"),
+        ({"voting": "soft", "estimator": LinearSVC()}, "LinearSVC has no predict_proba, so votes"),
     ],
 )
 def test_what_cannot_be_is_said(params: dict[str, Any], message: str) -> None:
