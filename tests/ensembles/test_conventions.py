@@ -48,6 +48,7 @@ def regressors() -> list[tuple[str, Any]]:
 ESTIMATORS = [
     BaggingClassifier(DecisionTreeClassifier(max_depth=3), n_estimators=3, random_state=0),
     BaggingRegressor(Ridge(), n_estimators=3, random_state=0),
+    BaggingRegressor(Ridge(), n_estimators=2, bootstrap=False, random_state=0),
     VotingClassifier(classifiers(), voting="soft"),
     VotingRegressor(regressors()),
     GreedySelectionClassifier(classifiers(), cv=3),
@@ -59,7 +60,7 @@ ESTIMATORS = [
 
 def expected_failures(estimator: Any) -> dict[str, str]:
     """Checks that cannot pass, and why."""
-    if isinstance(estimator, BaggingClassifier | BaggingRegressor):
+    if isinstance(estimator, BaggingClassifier | BaggingRegressor) and estimator.bootstrap:
         return {"check_sample_weight_equivalence_on_dense_data": DRAWN}
     return {}
 
