@@ -192,6 +192,24 @@ def test_what_cannot_be_is_said(params: dict[str, Any], message: str) -> None:
         VotingClassifier(classifiers(), **params).fit(X, y)
 
 
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"n_steps": 0}, "n_steps must be a whole number of at least 1, got 0"),
+        ({"n_steps": 2.5}, "n_steps must be a whole number of at least 1, got 2.5"),
+        ({"n_initial": -3}, "n_initial must be a whole number of at least 0, got -3"),
+        ({"n_bags": "two"}, "n_bags must be a whole number of at least 0, got 'two'"),
+        ({"n_bags": 2, "bag_share": 3}, "bag_share must be a number above 0 and up to 1, got 3"),
+        ({"bag_share": 0.0}, r"bag_share must be a number above 0 and up to 1, got 0\.0"),
+        ({"members": "all"}, "members is 'refit' or 'folds', not 'all'"),
+    ],
+)
+def test_a_selection_that_cannot_be_is_refused(params: dict[str, Any], message: str) -> None:
+    X, y = load_diabetes(return_X_y=True)
+    with pytest.raises(ValueError, match=message):
+        GreedySelectionRegressor(regressors(), **params).fit(X, y)
+
+
 def test_a_weight_stays_with_its_learner_when_another_one_is_dropped() -> None:
     X, y = load_iris(return_X_y=True)
     voting = VotingClassifier(classifiers(), voting="soft", weights=[1, 2, 6])
