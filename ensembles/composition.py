@@ -38,6 +38,7 @@ class Composition(_BaseComposition):  # type: ignore[misc]
 
     estimators: Named
     n_jobs: int | None
+    feature_names_in_: NDArray[Any]
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters of the ensemble, and with ``deep`` those of its learners."""
@@ -105,7 +106,9 @@ class Composition(_BaseComposition):  # type: ignore[misc]
         return weights
 
     def _keep_features(self, members: Sequence[Any]) -> None:
-        """Remember what columns there were, as the members saw them."""
+        """Remember what columns there were, as the members saw them; those of an earlier fit go."""
+        if hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
         for each in members:
             if hasattr(each, "feature_names_in_"):
                 self.feature_names_in_ = each.feature_names_in_

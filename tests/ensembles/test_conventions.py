@@ -95,6 +95,18 @@ def test_a_fit_changes_no_parameter_and_is_repeatable(estimator: Any) -> None:
     np.testing.assert_array_equal(one.predict(X), other.predict(X))
 
 
+@pytest.mark.parametrize(
+    "kind", [StackingRegressor, VotingRegressor, GreedySelectionRegressor, BaggingRegressor]
+)
+def test_names_of_columns_are_those_of_the_last_fit(kind: Any) -> None:
+    X, y = load_diabetes(return_X_y=True, as_frame=True)
+    fitted = kind(Ridge() if kind is BaggingRegressor else regressors()).fit(X, y)
+    assert fitted.feature_names_in_.tolist() == list(X.columns)
+    fitted.fit(X.to_numpy(), y)
+    assert not hasattr(fitted, "feature_names_in_")
+    fitted.predict(X.to_numpy())
+
+
 def test_parameters_of_members_have_names() -> None:
     stack = StackingClassifier(classifiers(), cv=3)
     stack.set_params(tree__max_depth=5, stump="drop")
