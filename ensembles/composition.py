@@ -171,8 +171,21 @@ def out_of_fold_predictions(
     ------
     LeakError
         For a learner that is trained already, if it is not a `Stored`.
+    ValueError
+        For stored predictions that do not fit, or leave no row.
     """
-    found = []
+    known = _known(learners, len(y), n_classes)
+    return [
+        known[name]
+        if name in known
+        else out_of_fold(each, X, y, folds, n_classes, sample_weight, n_jobs=n_jobs)
+        for name, each in learners
+    ]
+
+
+def _known(learners: Named, n_rows: int, n_classes: int | None) -> dict[str, OutOfFold]:
+    """What is stored, by name; it is checked before the others are trained."""
+    found = {}
     for name, each in learners:
         if isinstance(each, FrozenEstimator):
             raise LeakError(
@@ -180,9 +193,9 @@ def out_of_fold_predictions(
                 "ensembles.Stored, which says it"
             )
         if isinstance(each, Stored):
-            found.append(OutOfFold(_stored(name, each, len(y), n_classes), (each,)))
-        else:
-            found.append(out_of_fold(each, X, y, folds, n_classes, sample_weight, n_jobs=n_jobs))
+            found[name] = OutOfFold(_stored(name, each, n_rows, n_classes), (each,))
+    if found:
+        usable(list(found), list(found.values()))
     return found
 
 
@@ -238,11 +251,27 @@ def stacked(
     )
 
 
-def usable(known: Sequence[OutOfFold]) -> NDArray[np.bool_]:
-    """The rows for which every learner has a prediction, (rows,)."""
-    there: NDArray[np.bool_] = ~np.any(
-        [np.isnan(each.prediction).any(axis=1) for each in known], axis=0
-    )
+def usable(names: Sequence[str], known: Sequence[OutOfFold]) -> NDArray[np.bool_]:
+    """The rows for which every learner has a prediction, (rows,).
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    each_one = [~np.isnan(each.prediction).any(axis=1) for each in known]
+    for name, its_own in zip(names, each_one, strict=True):
+        if not its_own.any():
+            raise ValueError(
+                f"{name} has no prediction for any row, and the ensemble learns from predictions: "
+                "give those of rows that its models did not see, or leave it out"
+            )
+    there: NDArray[np.bool_] = np.all(each_one, axis=0)
+    if not there.any():
+        raise ValueError(
+            f"no row has a prediction by each of {', '.join(names)}: give predictions for the same "
+            "rows, or leave one out"
+        )
     return there
 
 

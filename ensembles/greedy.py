@@ -60,7 +60,7 @@ class BaseGreedySelection(Composition):
         n_classes = self._n_classes
         folds = deal(self.cv, X, target, groups, classes=n_classes is not None)
         known = out_of_fold_predictions(learners, X, target, folds, n_classes, weights, self.n_jobs)
-        there = usable(known)
+        there = usable([name for name, _ in learners], known)
         self.out_of_fold_ = np.stack([each.prediction for each in known])
         self.n_rows_without_prediction_ = int((~there).sum())
         found = self._combiner().fit(

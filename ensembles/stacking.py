@@ -151,7 +151,7 @@ class BaseStacking(Composition):
             prediction = np.full((len(y), each.prediction.shape[1]), np.nan)
             prediction[rows] = each.prediction
             whole.append(OutOfFold(prediction, each.models))
-        return whole, there & usable(whole)
+        return whole, there & usable([name for name, _ in learners], whole)
 
     def _columns(self, predictions: Values) -> Values:
         kind: Any = self.meta_features

@@ -62,7 +62,7 @@ class BaseVoting(Composition):
         known = out_of_fold_predictions(
             learners, X, y, folds, self._n_classes, sample_weight, self.n_jobs
         )
-        there = usable(known)
+        there = usable([name for name, _ in learners], known)
         predictions = np.stack([each.prediction for each in known])
         own = None if sample_weight is None else sample_weight[there]
         found = Simplex(classes).fit(predictions[:, there], y[there], own)

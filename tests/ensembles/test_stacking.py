@@ -31,6 +31,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from ensembles import (
     GreedySelectionClassifier,
+    GreedySelectionRegressor,
     LeakError,
     StackingClassifier,
     StackingRegressor,
@@ -243,6 +244,61 @@ def test_stored_predictions_of_other_rows_are_refused() -> None:
     stored = Stored([DecisionTreeClassifier()], np.zeros((149, 3)), np.zeros((1, 149), bool))
     with pytest.raises(ValueError, match=r"old has stored predictions of shape \(149, 3\), not"):
         StackingClassifier([("old", stored)]).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        StackingClassifier,
+        GreedySelectionClassifier,
+        lambda learners: VotingClassifier(learners, voting="soft", weights="best"),
+    ],
+    ids=["stacking", "greedy", "voting"],
+)
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([range(0), range(150)], "old0 has no prediction for any row, and the ensemble learns"),
+        ([range(75), range(75, 150)], "no row has a prediction by each of old0, old1: give pred"),
+    ],
+)
+def test_predictions_that_leave_no_row_are_refused_before_any_training(
+    build: Any, rows: Any, message: str
+) -> None:
+    X, y = load_iris(return_X_y=True)
+    tree = DecisionTreeClassifier(max_depth=1).fit(X, y)
+    learners: list[tuple[str, Any]] = [("untouched", Untouchable())]
+    for place, own in enumerate(rows):
+        predictions = np.full((150, 3), np.nan)
+        predictions[own] = 1 / 3
+        stored = Stored([tree], predictions, np.isnan(predictions).all(axis=1)[None])
+        learners.append((f"old{place}", stored))
+    with pytest.raises(ValueError, match=message):
+        build(learners).fit(X, y)
+
+
+class Untouchable(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Must not be trained."""
+
+    def fit(self, X: NDArray[Any], y: NDArray[Any]) -> Untouchable:
+        raise AssertionError("it was trained")
+
+
+@pytest.mark.parametrize("kind", [StackingRegressor, GreedySelectionRegressor])
+def test_a_learner_that_predicts_nothing_is_named(kind: Any) -> None:
+    X, y = load_diabetes(return_X_y=True)
+    with pytest.raises(ValueError, match="nothing has no prediction for any row"):
+        kind([("ridge", Ridge()), ("nothing", Nothing())]).fit(X, y)
+
+
+class Nothing(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Says NaN of every row."""
+
+    def fit(self, X: NDArray[Any], y: NDArray[Any]) -> Nothing:
+        return self
+
+    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
+        return np.full(len(X), np.nan)
 
 
 # Folds
