@@ -81,7 +81,7 @@ class OutOfFold:
 
 
 def check_folds(folds: Sequence[Fold], n_rows: int) -> None:
-    """Raise ``LeakError`` for a row on both sides, ``ValueError`` if no row is ever predicted."""
+    """Raise ``LeakError`` for a row on both sides, ``ValueError`` for a side without any."""
     for number, (train, test) in enumerate(folds):
         both = np.intersect1d(train, test)
         if len(both):
@@ -89,8 +89,13 @@ def check_folds(folds: Sequence[Fold], n_rows: int) -> None:
                 f"fold {number} is trained on row {both[0]}, which it is to predict; "
                 f"{len(both)} rows are on both sides"
             )
-    if not any(len(test) for _, test in folds):
-        raise ValueError(f"no fold predicts any of the {n_rows} rows")
+        if not len(train) or not len(test):
+            side = "predict" if len(train) else "train on"
+            raise ValueError(
+                f"fold {number} has none of the {n_rows} rows to {side}: leave it out of cv"
+            )
+    if not folds:
+        raise ValueError("cv has no folds: give pairs of rows to train on and rows to predict")
 
 
 def out_of_fold(

@@ -163,6 +163,25 @@ def test_a_row_on_both_sides_of_a_fold_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("folds", "message"),
+    [
+        ([(range(40), range(40, 60)), ([], range(40))], "fold 1 has none of the 60 rows to train"),
+        ([(range(40), [])], "fold 0 has none of the 60 rows to predict: leave it out of cv"),
+        ([(np.zeros(60, bool), np.ones(60, bool))], "fold 0 has none of the 60 rows to train on"),
+        ([], "cv has no folds: give pairs of rows"),
+    ],
+)
+@pytest.mark.parametrize("kind", [StackingClassifier, GreedySelectionClassifier])
+def test_folds_need_rows_on_both_sides(kind: Any, folds: Any, message: str) -> None:
+    X, y = random_rows()
+    pairs = [
+        tuple(np.asarray(side, dtype=None if len(side) else int) for side in fold) for fold in folds
+    ]
+    with pytest.raises(ValueError, match=message):
+        kind(classifiers(), cv=pairs).fit(X, y)
+
+
+@pytest.mark.parametrize(
     ("learner", "cv"),
     [(LogisticRegression(), "prefit"), (FrozenEstimator(LogisticRegression()), 3)],
 )
