@@ -8,13 +8,14 @@ from typing import Any, Self
 import joblib
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone, is_classifier
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import check_random_state
 from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ensembles.kinds import check_learner
 from ensembles.losses import Values
 from ensembles.members import draw_seeds, fit_members, fit_one, outputs, seeded, takes_weights
 from ensembles.parameters import check_count
@@ -54,8 +55,15 @@ class BaseBagging(BaseEstimator):  # type: ignore[misc]
     def _votes_hard(self) -> bool:
         return False
 
-    def _learner(self) -> Any:
+    def _default(self) -> Any:
         raise NotImplementedError
+
+    def _learner(self) -> Any:
+        """A copy of the learner; ``ValueError`` if it is of the wrong kind."""
+        if self.estimator is None:
+            return self._default()
+        check_learner("estimator", self.estimator, classifier=is_classifier(self))
+        return clone(self.estimator)
 
     def _fit(self, X: NDArray[Any], y: NDArray[Any], sample_weight: Any) -> None:
         """Train the members; ``y`` as they learn it."""
@@ -236,8 +244,8 @@ class BaggingClassifier(ClassifierMixin, BaseBagging):  # type: ignore[misc]
         )
         self.voting = voting
 
-    def _learner(self) -> Any:
-        return DecisionTreeClassifier() if self.estimator is None else clone(self.estimator)
+    def _default(self) -> Any:
+        return DecisionTreeClassifier()
 
     def _votes_hard(self) -> bool:
         return self.voting == "hard"
@@ -300,8 +308,8 @@ class BaggingRegressor(RegressorMixin, BaseBagging):  # type: ignore[misc]
     oob_score_ : R² of these; with ``oob_score``
     """
 
-    def _learner(self) -> Any:
-        return DecisionTreeRegressor() if self.estimator is None else clone(self.estimator)
+    def _default(self) -> Any:
+        return DecisionTreeRegressor()
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train the members on ``X`` (rows, features) and ``y`` (rows,).

@@ -8,7 +8,7 @@ from typing import Any
 import joblib
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.base import clone, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
 from sklearn.utils import get_tags, indexable
@@ -16,6 +16,7 @@ from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
 
 from ensembles.errors import LeakError
+from ensembles.kinds import check_learner
 from ensembles.losses import Values
 from ensembles.out_of_fold import (
     Fold,
@@ -62,13 +63,9 @@ class Composition(_BaseComposition):  # type: ignore[misc]
         found = [(name, each) for name, each in self.estimators if not _is_dropped(each)]
         if not found:
             raise ValueError("All estimators are dropped. At least one is required.")
-        wanted = is_classifier if is_classifier(self) else is_regressor
         for name, each in found:
-            if not isinstance(each, Stored) and not wanted(each):
-                kind = "classifier" if is_classifier(self) else "regressor"
-                raise ValueError(
-                    f"The estimator {type(each).__name__} ({name}) should be a {kind}."
-                )
+            if not isinstance(each, Stored):
+                check_learner(f"the learner {name!r}", each, classifier=is_classifier(self))
         return found
 
     def _checked(self, X: Any, y: Any) -> tuple[Any, NDArray[Any]]:
@@ -89,7 +86,7 @@ class Composition(_BaseComposition):  # type: ignore[misc]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        given = [each for _, each in self.estimators or () if not _is_dropped(each)]
+        given = [each for _, each in self.estimators or () if not isinstance(each, type)]
         learners = [each for each in given if hasattr(each, "__sklearn_tags__")]
         tags.input_tags.sparse = all(get_tags(each).input_tags.sparse for each in learners)
         tags.input_tags.allow_nan = all(get_tags(each).input_tags.allow_nan for each in learners)

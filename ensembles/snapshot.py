@@ -15,11 +15,11 @@ from sklearn.base import (
     RegressorMixin,
     clone,
     is_classifier,
-    is_regressor,
 )
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from ensembles.kinds import check_learner
 from ensembles.losses import Values
 from ensembles.members import draw_seeds, seeded, stacked_outputs
 from ensembles.out_of_fold import fit_on
@@ -62,12 +62,7 @@ class BaseSnapshot(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
                     f"n_members is {self.n_members}, but there are {self.n_snapshots} snapshots: "
                     "take at most n_snapshots"
                 )
-        if isinstance(self.estimator, type) or not hasattr(self.estimator, "get_params"):
-            raise ValueError(f"estimator must be a learner, not {self.estimator!r}")
-        wanted = is_classifier if is_classifier(self) else is_regressor
-        if not wanted(self.estimator):
-            kind = "classifier" if is_classifier(self) else "regressor"
-            raise ValueError(f"estimator must be a {kind}, not {type(self.estimator).__name__}")
+        check_learner("estimator", self.estimator, classifier=is_classifier(self))
 
     def _params(self) -> list[dict[str, int]]:
         """The seeds of each cycle."""

@@ -24,6 +24,7 @@ from ensembles.composition import (
     trained_members,
     usable,
 )
+from ensembles.kinds import check_learner
 from ensembles.losses import Values, loss_of
 from ensembles.members import outputs
 from ensembles.meta_features import KINDS, meta_features
@@ -72,6 +73,8 @@ class BaseStacking(Composition):
             raise ValueError(
                 f"meta_features is one of {', '.join(KINDS)}, not {self.meta_features!r}"
             )
+        if self.final_estimator is not None:
+            check_learner("final_estimator", self.final_estimator, classifier=is_classifier(self))
         first = self._learners()
         X, target = self._checked(X, y)
         weights = self._weights(sample_weight, X)

@@ -18,8 +18,12 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import ensembles
 from ensembles import (
+    AdaBoostClassifier,
+    AdaBoostRegressor,
     BaggingClassifier,
     BaggingRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
     GreedySelectionClassifier,
     GreedySelectionRegressor,
     StackingClassifier,
@@ -120,13 +124,53 @@ def test_parameters_of_members_have_names() -> None:
     assert set(search.best_params_) == {"tree__max_depth"}
 
 
+class Plain:
+    """A learner that inherits nothing: whether the first column is above its mean."""
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        return {}
+
+    def fit(self, X: Any, y: Any) -> Plain:
+        self.mean = np.mean(X[:, 0])
+        return self
+
+    def predict(self, X: Any) -> Any:
+        return (X[:, 0] > self.mean).astype(int)
+
+
+@pytest.mark.parametrize("kind", [StackingClassifier, VotingClassifier, GreedySelectionClassifier])
+def test_a_learner_need_not_inherit_anything(kind: Any) -> None:
+    X, y = load_iris(return_X_y=True)
+    fitted = kind([("plain", Plain())]).fit(X, y > 0)
+    np.testing.assert_array_equal(fitted.predict(X), X[:, 0] > X[:, 0].mean())
+
+
+@pytest.mark.parametrize(
+    ("ensemble", "message"),
+    [
+        (BaggingClassifier(Ridge()), "estimator must be a classifier, not Ridge"),
+        (BaggingRegressor(KNeighborsClassifier()), "must be a regressor, not KNeighborsClassifier"),
+        (BaggingClassifier("tree"), "estimator must be a classifier, not 'tree'"),
+        (AdaBoostClassifier(Ridge()), "estimator must be a classifier, not Ridge"),
+        (AdaBoostRegressor(LogisticRegression), "estimator must be a regressor, not <class"),
+        (GradientBoostingClassifier(LogisticRegression()), "must be a regressor, not LogisticRegr"),
+        (GradientBoostingRegressor(3), "estimator must be a regressor, not 3"),
+    ],
+)
+def test_a_learner_of_the_wrong_kind_is_refused(ensemble: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ensemble.fit(*load_iris(return_X_y=True))
+
+
 @pytest.mark.parametrize("kind", [StackingClassifier, VotingClassifier, GreedySelectionClassifier])
 def test_what_cannot_be_a_member_is_refused(kind: Any) -> None:
     X, y = load_iris(return_X_y=True)
     for given, message in (
         ([], "non-empty list"),
         ([("a", "drop")], "All estimators are dropped"),
-        ([("a", Ridge())], r"Ridge \(a\) should be a classifier"),
+        ([("a", Ridge())], "the learner 'a' must be a classifier, not Ridge"),
+        ([("a", LogisticRegression)], "the learner 'a' must be a classifier, not <class"),
+        ([("a", None)], "the learner 'a' must be a classifier, not None"),
         ([("a", LogisticRegression()), ("a", KNeighborsClassifier())], "unique"),
     ):
         with pytest.raises(ValueError, match=message):

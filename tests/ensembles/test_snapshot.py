@@ -245,8 +245,8 @@ def test_parameters_of_the_network_can_be_searched() -> None:
         (SnapshotClassifier(make_pipeline(StandardScaler(), MLPClassifier())), "Pipeline has"),
         (SnapshotClassifier(MLPRegressor()), "must be a classifier, not MLPRegressor"),
         (SnapshotRegressor(MLPClassifier()), "must be a regressor, not MLPClassifier"),
-        (SnapshotClassifier(None), "must be a learner, not None"),
-        (SnapshotClassifier(MLPClassifier), "must be a learner, not <class"),
+        (SnapshotClassifier(None), "must be a classifier, not None"),
+        (SnapshotClassifier(MLPClassifier), "must be a classifier, not <class"),
         (SnapshotClassifier(MLPClassifier(), 0), "n_snapshots must be .* of at least 1, got 0"),
         (
             SnapshotClassifier(MLPClassifier()).set_params(n_snapshots=2.0),

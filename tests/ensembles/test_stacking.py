@@ -302,6 +302,9 @@ class Untouchable(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: NDArray[Any], y: NDArray[Any]) -> Untouchable:
         raise AssertionError("it was trained")
 
+    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
+        raise AssertionError("it was asked")
+
 
 @pytest.mark.parametrize("kind", [StackingRegressor, GreedySelectionRegressor])
 def test_a_learner_that_predicts_nothing_is_named(kind: Any) -> None:
@@ -429,7 +432,7 @@ def test_layers_with_splits_in_time(members: str) -> None:
 
 def test_learners_of_a_further_layer_are_checked_too() -> None:
     X, y = load_iris(return_X_y=True)
-    with pytest.raises(ValueError, match=r"Ridge \(r\) should be a classifier"):
+    with pytest.raises(ValueError, match="the learner 'r' must be a classifier, not Ridge"):
         StackingClassifier(classifiers(), layers=[[("r", Ridge())]]).fit(X, y)
 
 
@@ -540,12 +543,22 @@ def test_any_meta_model() -> None:
     [
         ({"meta_features": "logits"}, "meta_features is one of proba, log_odds, not 'logits'"),
         ({"members": "all"}, "members is 'refit' or 'folds', not 'all'"),
+        ({"final_estimator": Ridge()}, "final_estimator must be a classifier, not Ridge"),
+        ({"final_estimator": StandardScaler()}, "must be a classifier, not StandardScaler"),
+        ({"final_estimator": GaussianNB}, "final_estimator must be a classifier, not <class"),
+        ({"final_estimator": "ridge"}, "final_estimator must be a classifier, not 'ridge'"),
     ],
 )
-def test_what_cannot_be_is_said(params: dict[str, Any], message: str) -> None:
+def test_what_cannot_be_is_said_before_any_training(params: dict[str, Any], message: str) -> None:
     X, y = load_iris(return_X_y=True)
     with pytest.raises(ValueError, match=message):
-        StackingClassifier(classifiers(), **params).fit(X, y)
+        StackingClassifier([("untouched", Untouchable())], **params).fit(X, y)
+
+
+def test_the_meta_model_of_values_is_no_classifier() -> None:
+    X, y = load_diabetes(return_X_y=True)
+    with pytest.raises(ValueError, match="final_estimator must be a regressor, not GaussianNB"):
+        StackingRegressor(regressors(), GaussianNB()).fit(X, y)
 
 
 class Mean(RegressorMixin, BaseEstimator):  # type: ignore[misc]
