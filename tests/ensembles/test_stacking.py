@@ -421,8 +421,9 @@ def test_a_second_layer_sees_the_first_one_and_the_meta_model_both() -> None:
 @pytest.mark.parametrize("members", ["refit", "folds"])
 def test_layers_with_splits_in_time(members: str) -> None:
     X, y = load_diabetes(return_X_y=True)
+    second = [(f"{name}2", learner) for name, learner in regressors()]
     stack = StackingRegressor(
-        regressors(), layers=[regressors()], cv=TimeSeriesSplit(4), members=members
+        regressors(), layers=[second], cv=TimeSeriesSplit(4), members=members
     ).fit(X, y)
     tests = [test for _, test in TimeSeriesSplit(4).split(X)]
     # The second layer has nothing to learn from before the first fold's rows.
@@ -434,6 +435,31 @@ def test_learners_of_a_further_layer_are_checked_too() -> None:
     X, y = load_iris(return_X_y=True)
     with pytest.raises(ValueError, match="the learner 'r' must be a classifier, not Ridge"):
         StackingClassifier(classifiers(), layers=[[("r", Ridge())]]).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([[("nb", GaussianNB())], [("nb", GaussianNB())]], "two layers have a learner .* 'nb'"),
+        ([[("untouched", GaussianNB())]], "the name 'untouched': give each learner a name of its"),
+        ([[("nb", GaussianNB()), ("nb", GaussianNB())]], "unique"),
+        ([("nb", GaussianNB())], "layers must be a list of lists of"),
+        ("nb", "layers must be a list of lists of"),
+        (None, "layers must be a list of lists of"),
+        ([[]], "non-empty list"),
+    ],
+)
+def test_layers_that_cannot_be_are_refused(layers: Any, message: str) -> None:
+    X, y = load_iris(return_X_y=True)
+    with pytest.raises(ValueError, match=message):
+        StackingClassifier([("untouched", Untouchable())], layers=layers).fit(X, y)
+
+
+def test_layers_are_set_as_a_whole() -> None:
+    stack = StackingClassifier(classifiers(), layers=[[("nb", GaussianNB())]], cv=3)
+    assert "nb" not in stack.get_params()
+    stack.set_params(layers=[[("logistic2", LogisticRegression(max_iter=500))]])
+    assert stack.fit(*load_iris(return_X_y=True)).names_ == ["logistic", "tree", "logistic2"]
 
 
 # The comparison
