@@ -29,6 +29,7 @@ from ensembles.losses import Values, loss_of
 from ensembles.members import outputs
 from ensembles.meta_features import KINDS, meta_features
 from ensembles.out_of_fold import Fold, OutOfFold, fit_on
+from ensembles.passthrough import passed_through
 from ensembles.targets import most_probable
 
 
@@ -77,6 +78,8 @@ class BaseStacking(Composition):
             check_learner("final_estimator", self.final_estimator, classifier=is_classifier(self))
         layers = self._all_layers()
         X, target = self._checked(X, y)
+        if self.passthrough:
+            passed_through(X)
         weights = self._weights(sample_weight, X)
         folds = deal(self.cv, X, target, groups, classes=self._n_classes is not None)
         self.names_ = [name for layer in layers for name, _ in layer]
@@ -179,9 +182,10 @@ class BaseStacking(Composition):
         """
         if not self.passthrough:
             return np.hstack(columns)
-        if sparse.issparse(X):
-            return sparse.hstack([*columns, X], format="csr")
-        return np.hstack([*columns, np.asarray(X)])
+        numbers = passed_through(X)
+        if sparse.issparse(numbers):
+            return sparse.hstack([*columns, numbers], format="csr")
+        return np.hstack([*columns, numbers])
 
     def _compare(
         self,
@@ -261,7 +265,8 @@ class StackingClassifier(ClassifierMixin, BaseStacking):  # type: ignore[misc]
     cv : folds: a number, a splitter of scikit-learn, or pairs of rows. With forward splits in time
         the first rows have no prediction: the meta-model does not learn from them.
     meta_features : ``"proba"``, or ``"log_odds"`` of clipped probabilities
-    passthrough : whether further layers and the meta-model see the features too
+    passthrough : whether further layers and the meta-model see the features too, which must be
+        numbers then
     members : ``"refit"`` trains the members again on all rows; ``"folds"`` keeps the models of the
         folds, whose mean predicts
     n_jobs : processes that train

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn import ensemble
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -25,7 +27,7 @@ from sklearn.model_selection import (
 )
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -529,6 +531,67 @@ def test_frames_keep_their_columns() -> None:
     assert stack.n_features_in_ == 4
     assert stack.score(X, y) > 0.9
     assert set(stack.predict(X)) == set(data.target_names)
+
+
+def coded(learner: Any) -> Any:
+    """A learner behind an encoder of the categories in the column ``shop``."""
+    return make_pipeline(
+        make_column_transformer((OneHotEncoder(), ["shop"]), remainder="passthrough"), learner
+    )
+
+
+def shops() -> tuple[Any, NDArray[Any]]:
+    """A frame with numbers, truths and categories."""
+    X, y = load_diabetes(return_X_y=True, as_frame=True)
+    frame = X[["bmi", "bp"]].assign(old=X["age"] > 0)
+    shop = np.where(X["sex"] > 0, "north", "south")
+    return frame.assign(shop=pd.Categorical(shop)), y.to_numpy()
+
+
+@pytest.mark.parametrize("frame_of", [lambda X: X, pl.from_pandas, np.asarray])
+def test_categories_are_not_passed_through(frame_of: Any) -> None:
+    X, y = shops()
+    name = r"3" if frame_of is np.asarray else "'shop'"
+    message = rf"feature {name} is not of numbers: encode it before the ensemble, or use passthr"
+    with pytest.raises(ValueError, match=message):
+        StackingRegressor([("untouched", Untaught())], passthrough=True).fit(frame_of(X), y)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.array([["2026-01-01"]] * 442, dtype="datetime64[ns]"), "feature 0 is not of numbers"),
+        (["a text"] * 442, r"they are not \(rows, features\), but of shape \(442,\)"),
+    ],
+)
+def test_neither_are_times_and_texts(X: Any, message: str) -> None:
+    y = load_diabetes().target
+    with pytest.raises(ValueError, match=message):
+        StackingRegressor([("untouched", Untaught())], passthrough=True).fit(X, y)
+
+
+class Untaught(RegressorMixin, Untouchable):  # type: ignore[misc]
+    """Likewise `Untouchable`, of values."""
+
+
+def test_categories_may_be_encoded_by_the_members_or_before_the_ensemble() -> None:
+    X, y = shops()
+    folds = KFold(3)
+    members = StackingRegressor([("ridge", coded(Ridge()))], cv=folds).fit(X, y)
+    whole = coded(StackingRegressor([("ridge", Ridge())], cv=folds, passthrough=True)).fit(X, y)
+    assert members.score(X, y) > 0.3
+    assert whole.score(X, y) > 0.3
+
+
+def test_numbers_and_truths_are_passed_through() -> None:
+    X, y = shops()
+    X = X.drop(columns="shop")
+    assert np.asarray(X).dtype == object
+    common: dict[str, Any] = {"cv": KFold(3), "passthrough": True}
+    frame = StackingRegressor([("ridge", Ridge())], **common).fit(X, y)
+    plain = X.to_numpy(np.float64)
+    array = StackingRegressor([("ridge", Ridge())], **common).fit(plain, y)
+    np.testing.assert_allclose(frame.predict(X), array.predict(plain))
 
 
 def test_sparse_rows() -> None:
