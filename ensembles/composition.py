@@ -25,6 +25,7 @@ from ensembles.out_of_fold import (
     check_folds,
     fit_on,
     model_outputs,
+    most_voted,
     out_of_fold,
 )
 from ensembles.targets import classes_and_index, flat_values
@@ -161,8 +162,12 @@ def out_of_fold_predictions(
     n_classes: int | None,
     sample_weight: NDArray[Any] | None,
     n_jobs: int | None,
+    *,
+    hard: bool = False,
 ) -> list[OutOfFold]:
     """Of each learner what it predicts for rows that it did not see, and the models of its folds.
+
+    ``hard``: 1 for the class that is predicted, 0 for the others.
 
     Raises
     ------
@@ -171,16 +176,18 @@ def out_of_fold_predictions(
     ValueError
         For stored predictions that do not fit, or leave no row.
     """
-    known = _known(learners, len(y), n_classes)
+    known = _known(learners, len(y), n_classes, hard=hard)
     return [
         known[name]
         if name in known
-        else out_of_fold(each, X, y, folds, n_classes, sample_weight, n_jobs=n_jobs)
+        else out_of_fold(each, X, y, folds, n_classes, sample_weight, n_jobs=n_jobs, hard=hard)
         for name, each in learners
     ]
 
 
-def _known(learners: Named, n_rows: int, n_classes: int | None) -> dict[str, OutOfFold]:
+def _known(
+    learners: Named, n_rows: int, n_classes: int | None, *, hard: bool
+) -> dict[str, OutOfFold]:
     """What is stored, by name; it is checked before the others are trained."""
     found = {}
     for name, each in learners:
@@ -190,7 +197,8 @@ def _known(learners: Named, n_rows: int, n_classes: int | None) -> dict[str, Out
                 "ensembles.Stored, which says it"
             )
         if isinstance(each, Stored):
-            found[name] = OutOfFold(_stored(name, each, n_rows, n_classes), (each,))
+            prediction = _stored(name, each, n_rows, n_classes)
+            found[name] = OutOfFold(most_voted(prediction) if hard else prediction, (each,))
     if found:
         usable(list(found), list(found.values()))
     return found

@@ -107,18 +107,19 @@ def out_of_fold(
     sample_weight: NDArray[Any] | None = None,
     *,
     n_jobs: int | None = None,
+    hard: bool = False,
 ) -> OutOfFold:
     """Train a copy of ``estimator`` for each fold, and let it predict the rows that are left out.
 
     Networks are trained as one stack, in which a row that a member must not see has weight 0;
     their inputs, and values to be learnt, are standardised by all rows together. A row that
-    several folds predict gets the mean.
+    several folds predict gets the mean. ``hard``: 1 for the class that is predicted, else 0.
     """
     models = _models(estimator, X, y, folds, sample_weight, n_jobs)
     width = n_classes or 1
     total, count = np.zeros((len(y), width)), np.zeros(len(y))
     for model, (_, test) in zip(models, folds, strict=True):
-        total[test] += model_outputs(model, _safe_indexing(X, test), n_classes)
+        total[test] += model_outputs(model, _safe_indexing(X, test), n_classes, hard=hard)
         count[test] += 1
     with np.errstate(invalid="ignore"):
         prediction = total / count[:, None]
@@ -173,4 +174,11 @@ def model_outputs(model: Any, X: Any, n_classes: int | None, *, hard: bool = Fal
     if not isinstance(model, Stored):
         return outputs(model, X, n_classes, hard=hard)
     found = model.outputs(X, n_classes)
-    return np.eye(found.shape[1])[found.argmax(axis=1)] if hard else found
+    return most_voted(found) if hard else found
+
+
+def most_voted(proba: NDArray[Any]) -> Values:
+    """1 for the most probable class, 0 for the others; rows of NaN stay; (rows, classes)."""
+    voted: Values = np.eye(proba.shape[1])[proba.argmax(axis=1)]
+    voted[np.isnan(proba).any(axis=1)] = np.nan
+    return voted
