@@ -85,6 +85,14 @@ class Composition(_BaseComposition):  # type: ignore[misc]
             return rows, index
         return rows, flat_values(y)
 
+    def _placed(self, learners: Named) -> list[tuple[str, Any]]:
+        """The learners, what is stored with its classes where the ensemble has them."""
+        labels = self.classes_ if is_classifier(self) else None
+        return [
+            (name, each.placed(name, labels) if isinstance(each, Stored) else each)
+            for name, each in learners
+        ]
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         given = [each for _, each in self.estimators or () if not isinstance(each, type)]

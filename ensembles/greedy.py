@@ -56,6 +56,7 @@ class BaseGreedySelection(Composition):
         self._check_parameters()
         learners = self._learners()
         X, target = self._checked(X, y)
+        learners = self._placed(learners)
         weights = self._weights(sample_weight, X)
         n_classes = self._n_classes
         folds = deal(self.cv, X, target, groups, classes=n_classes is not None)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import joblib
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 
 from ensembles.errors import LeakError
+from ensembles.labels import check_labels, known_by_index, places, proba_of_labels
 from ensembles.losses import Values
 from ensembles.members import outputs, takes_weights
 from ensembles.protocols import BatchLearner
@@ -29,20 +30,26 @@ class Stored:
     ----------
     models : the fitted models; new rows get the mean of what they predict
     predictions : (rows, outputs): what the models gave for the rows that the ensemble learns from,
-        NaN for a row that has no prediction. Probabilities, in the order of the sorted classes, or
-        values.
+        NaN for a row that has no prediction. Probabilities, in the order of ``classes``, or values.
     seen : (models, rows), True where a model was trained on a row, in any way: also to stop its
         training, or to choose it among others
+    classes : (outputs,), the labels that the columns of ``predictions`` belong to, and that the
+        models have as ``classes_``; any other class has probability 0. None: those that
+        the ensemble learns, sorted, which the models have as ``classes_`` by their labels or by
+        their indices.
 
     Raises
     ------
     LeakError
         If there is a prediction for a row that every model saw.
+    ValueError
+        For arrays and classes that do not fit.
     """
 
     models: Sequence[Any]
     predictions: NDArray[Any]
     seen: NDArray[np.bool_]
+    classes: ArrayLike | None = None
 
     def __post_init__(self) -> None:
         predictions = np.asarray(self.predictions, np.float64)
@@ -60,6 +67,8 @@ class Stored:
                 f"{leaked.sum()} of {len(predictions)} rows have a prediction by models that were "
                 f"trained on them, such as row {int(np.argmax(leaked))}: give NaN for these"
             )
+        if self.classes is not None:
+            check_labels(self.classes, predictions.shape[1], self.models)
 
     def fit(self, X: Any, y: Any) -> Stored:
         """Nothing is to be learnt."""
@@ -67,9 +76,55 @@ class Stored:
 
     def outputs(self, X: Any, n_classes: int | None) -> Values:
         """The mean of what the models predict, (rows, outputs)."""
-        found = [outputs(each, X, n_classes) for each in self.models]
+        found = [
+            outputs(each, X, n_classes)
+            if self.classes is None
+            else proba_of_labels(each, X, self.classes)
+            for each in self.models
+        ]
         mean: Values = np.mean(found, axis=0)
         return mean
+
+    def placed(self, name: str, labels: NDArray[Any] | None) -> Stored:
+        """As the learner ``name`` of an ensemble that learns classes, or of values if None.
+
+        Probabilities then are in the order of ``labels`` (classes,).
+
+        Raises
+        ------
+        ValueError
+            For a class that has no place among them.
+        """
+        if labels is None:
+            if self.classes is not None:
+                raise ValueError(f"{name} has classes, but the ensemble learns values: give none")
+            return self
+        if self.classes is not None:
+            return replace(self, predictions=self._columns(name, labels), classes=labels)
+        n_outputs = np.shape(self.predictions)[1]
+        if n_outputs != len(labels):
+            raise ValueError(
+                f"{name} has stored predictions of {n_outputs} classes, but y has {len(labels)}: "
+                "give Stored classes=, the labels of the columns"
+            )
+        # Models of indices are asked for these, as those that the ensemble trains.
+        return self if known_by_index(name, self.models, labels) else replace(self, classes=labels)
+
+    def _columns(self, name: str, labels: NDArray[Any]) -> Values:
+        """The predictions in the order of ``labels``, (rows, classes)."""
+        assert self.classes is not None
+        place, own = places(labels), list(places(self.classes))
+        unknown = [each for each in own if each not in place]
+        if unknown:
+            raise ValueError(
+                f"{name} has the class {unknown[0]!r}, which y does not have: give rows of all its "
+                "classes, or leave it out"
+            )
+        given = np.asarray(self.predictions, np.float64)
+        missing = np.isnan(given).any(axis=1, keepdims=True)
+        placed: Values = np.where(missing, np.nan, np.zeros(len(labels)))
+        placed[:, [place[each] for each in own]] = given
+        return placed
 
 
 @dataclass(frozen=True, eq=False)

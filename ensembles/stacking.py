@@ -78,6 +78,7 @@ class BaseStacking(Composition):
             check_learner("final_estimator", self.final_estimator, classifier=is_classifier(self))
         layers = self._all_layers()
         X, target = self._checked(X, y)
+        layers = [self._placed(each) for each in layers]
         if self.passthrough:
             passed_through(X)
         weights = self._weights(sample_weight, X)

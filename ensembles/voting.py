@@ -35,6 +35,7 @@ class BaseVoting(Composition):
     def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
         learners = self._learners()
         X, target = self._checked(X, y)
+        learners = self._placed(learners)
         weights = self._weights(sample_weight, X)
         if isinstance(self.weights, str):
             if self.weights != BEST:
