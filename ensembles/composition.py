@@ -13,7 +13,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.metaestimators import _BaseComposition
-from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ensembles.errors import LeakError
 from ensembles.kinds import check_learner
@@ -286,11 +286,6 @@ def usable(names: Sequence[str], known: Sequence[OutOfFold]) -> NDArray[np.bool_
             "rows, or leave one out"
         )
     return there
-
-
-def n_rows(X: Any) -> int:
-    """How many rows there are."""
-    return int(_num_samples(X))
 
 
 def _is_dropped(each: Any) -> bool:
