@@ -53,6 +53,7 @@ def reliability(record: Record) -> go.Figure | None:
         mode="lines+markers",
         name=record["name"],
         line={"color": BLUE},
+        cliponaxis=False,
         customdata=of("rows"),
         hovertemplate="said %{x:.2f}, right %{y:.2f}, %{customdata} rows<extra></extra>",
         marker={"size": [6 + 24 * rows / sum(found["rows"]) for rows in of("rows")]},
@@ -118,7 +119,13 @@ def page(record: Record) -> str:
         figure = draw(record)
         if figure is not None:
             # The library once, in the page itself.
-            parts.append(figure.to_html(full_html=False, include_plotlyjs=not parts))
+            parts.append(
+                figure.to_html(
+                    full_html=False,
+                    include_plotlyjs=not parts,
+                    config={"displayModeBar": False},
+                )
+            )
     title = f"{_plain(record['study'])}: {_plain(record['name'])}"
     head = f'<meta charset="utf-8"><title>{title}</title>'
     style = "<style>body{font-family:sans-serif;max-width:60em;margin:auto}</style>"
