@@ -49,8 +49,9 @@ from hpo.data.schema import infer_task
 from hpo.data.table import Dataset
 from hpo.ensembling.assembling import BEST, METHODS, assemble
 from hpo.ensembling.building import DEFAULT_TOP, Builder, Plan, default_folds
-from hpo.ensembling.candidates import Candidate, Pool
+from hpo.ensembling.candidates import Candidate
 from hpo.ensembling.learners import DEFAULT
+from hpo.ensembling.pools import Pool
 from hpo.joined_study import JoinedStudy
 from hpo.joining import joined
 from hpo.search.space import SearchSpace

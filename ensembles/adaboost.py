@@ -7,12 +7,13 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone, is_classifier
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ensembles.combining import votes
+from ensembles.kinds import check_learner
 from ensembles.losses import Values
 from ensembles.members import own_seeds, takes_weights
 from ensembles.parameters import check_above_zero, check_count
@@ -30,8 +31,15 @@ class BaseAdaBoost(BaseEstimator):  # type: ignore[misc]
     resample: bool | str
     random_state: Any
 
-    def _learner(self) -> Any:
+    def _default(self) -> Any:
         raise NotImplementedError
+
+    def _learner(self) -> Any:
+        """A copy of the learner; ``ValueError`` if it is of the wrong kind."""
+        if self.estimator is None:
+            return self._default()
+        check_learner("estimator", self.estimator, classifier=is_classifier(self))
+        return clone(self.estimator)
 
     def _judge(self, member: Any, X: NDArray[Any], y: NDArray[Any], weights: Values) -> Round:
         raise NotImplementedError
@@ -130,10 +138,8 @@ class AdaBoostClassifier(ClassifierMixin, BaseAdaBoost):  # type: ignore[misc]
         self.resample = resample
         self.random_state = random_state
 
-    def _learner(self) -> Any:
-        if self.estimator is None:
-            return DecisionTreeClassifier(max_depth=1)
-        return clone(self.estimator)
+    def _default(self) -> Any:
+        return DecisionTreeClassifier(max_depth=1)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train the members on ``X`` (rows, features) and ``y`` (rows,).
@@ -252,10 +258,8 @@ class AdaBoostRegressor(RegressorMixin, BaseAdaBoost):  # type: ignore[misc]
         self.resample = resample
         self.random_state = random_state
 
-    def _learner(self) -> Any:
-        if self.estimator is None:
-            return DecisionTreeRegressor(max_depth=3)
-        return clone(self.estimator)
+    def _default(self) -> Any:
+        return DecisionTreeRegressor(max_depth=3)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train the members on ``X`` (rows, features) and ``y`` (rows,).

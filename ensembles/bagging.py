@@ -8,16 +8,19 @@ from typing import Any, Self
 import joblib
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone, is_classifier
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import check_random_state
 from sklearn.utils.random import sample_without_replacement
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ensembles.kinds import check_learner
 from ensembles.losses import Values
-from ensembles.members import draw_seeds, fit_members, fit_one, outputs, seeded
+from ensembles.members import draw_seeds, fit_members, fit_one, outputs, seeded, takes_weights
+from ensembles.parameters import check_count
 from ensembles.protocols import BatchLearner
+from ensembles.row_weights import row_weights
 from ensembles.targets import classes_and_index, flat_values, most_probable
 
 VOTES = ("auto", "soft", "hard")
@@ -52,23 +55,27 @@ class BaseBagging(BaseEstimator):  # type: ignore[misc]
     def _votes_hard(self) -> bool:
         return False
 
-    def _learner(self) -> Any:
+    def _default(self) -> Any:
         raise NotImplementedError
+
+    def _learner(self) -> Any:
+        """A copy of the learner; ``ValueError`` if it is of the wrong kind."""
+        if self.estimator is None:
+            return self._default()
+        check_learner("estimator", self.estimator, classifier=is_classifier(self))
+        return clone(self.estimator)
 
     def _fit(self, X: NDArray[Any], y: NDArray[Any], sample_weight: Any) -> None:
         """Train the members; ``y`` as they learn it."""
         rows, features = X.shape
         drawn_rows = _share("max_samples", self.max_samples, rows)
         drawn_features = _share("max_features", self.max_features, features)
-        if self.n_estimators < 1:
-            raise ValueError(f"n_estimators must be at least 1, got {self.n_estimators}")
+        check_count("n_estimators", self.n_estimators)
         if self.oob_score and not self.bootstrap and drawn_rows == rows:
             raise ValueError("oob_score needs rows that members do not see: bootstrap, max_samples")
-        weights = None
-        if sample_weight is not None:
-            weights = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-            if not weights.any():
-                raise ValueError("every sample_weight is zero")
+        weights = row_weights(sample_weight, X)
+        self.estimator_ = self._learner()
+        own = self._for_learners(weights, drawn_rows)
         seeds = draw_seeds(check_random_state(self.random_state), self.n_estimators)
         self.estimators_features_: list[NDArray[np.int64]] = []
         counts = np.zeros((self.n_estimators, rows), dtype=np.int64)
@@ -76,30 +83,59 @@ class BaseBagging(BaseEstimator):  # type: ignore[misc]
             generator = np.random.RandomState(seed)
             chosen = _draw(generator, features, drawn_features, replace=self.bootstrap_features)
             self.estimators_features_.append(chosen)
-            if weights is None:
+            if own is not None:
+                drawn = np.flatnonzero(own)
+            elif weights is None:
                 drawn = _draw(generator, rows, drawn_rows, replace=self.bootstrap)
             else:
                 chances = weights / weights.sum()
                 drawn = generator.choice(rows, drawn_rows, replace=self.bootstrap, p=chances)
             counts[member] = np.bincount(drawn, minlength=rows)
         self.sample_counts_ = counts
-        self.estimator_ = self._learner()
-        self.estimators_ = self._trained(X, y, seeds)
+        self.estimators_ = self._trained(X, y, seeds, counts if own is None else counts * own)
 
-    def _trained(self, X: NDArray[Any], y: NDArray[Any], seeds: list[int]) -> list[Any]:
+    def _for_learners(self, weights: Values | None, drawn: int) -> Values | None:
+        """The weights, if each member learns from all rows that have one.
+
+        None where rows are drawn by lot: weights are chances then, and must not count twice.
+
+        Raises
+        ------
+        ValueError
+            If there are too few rows to draw from, or weights that the learner cannot take.
+        """
+        if weights is None or self.bootstrap or drawn < np.count_nonzero(weights):
+            return None
+        there = np.count_nonzero(weights)
+        if there < drawn < len(weights):
+            raise ValueError(
+                f"{drawn} rows cannot be drawn without bootstrap, as only {there} have a "
+                "sample_weight above 0: lower max_samples, or use bootstrap=True"
+            )
+        if not isinstance(self.estimator_, BatchLearner) and not takes_weights(self.estimator_):
+            raise ValueError(
+                f"{type(self.estimator_).__name__} takes no sample_weight, and without bootstrap "
+                "it learns from all rows: use bootstrap=True, where weights are chances"
+            )
+        return weights
+
+    def _trained(
+        self, X: NDArray[Any], y: NDArray[Any], seeds: list[int], weights: NDArray[Any]
+    ) -> list[Any]:
+        """Fitted members, each with its own ``weights`` (members, rows)."""
         learner, features = self.estimator_, self.estimators_features_
         params = [seeded(learner, seed) for seed in seeds]
         everything = np.arange(X.shape[1])
         if all(np.array_equal(each, everything) for each in features):
-            return fit_members(learner, X, y, params, self.sample_counts_, n_jobs=self.n_jobs)
+            return fit_members(learner, X, y, params, weights, n_jobs=self.n_jobs)
         if isinstance(learner, BatchLearner):  # other columns make other stacks
             return [
                 fit_members(learner, X[:, own], y, [each], row[None])[0]
-                for own, each, row in zip(features, params, self.sample_counts_, strict=True)
+                for own, each, row in zip(features, params, weights, strict=True)
             ]
         work = (
             joblib.delayed(fit_one)(clone(learner).set_params(**each), X[:, own], y, row)
-            for own, each, row in zip(features, params, self.sample_counts_, strict=True)
+            for own, each, row in zip(features, params, weights, strict=True)
         )
         fitted: list[Any] = joblib.Parallel(n_jobs=self.n_jobs)(work)
         return fitted
@@ -158,7 +194,8 @@ class BaggingClassifier(ClassifierMixin, BaseBagging):  # type: ignore[misc]
     estimator : the learner; None for a decision tree
     n_estimators : how many members
     max_samples : rows that are drawn for each member, a number or a share of them. With
-        ``sample_weight`` rows are drawn with chances that are in proportion.
+        ``sample_weight`` rows are drawn with chances that are in proportion; where all rows take
+        part, without ``bootstrap``, the learner gets the weights.
     max_features : features that are drawn for each member (the random subspaces of Ho 1998), a
         number or a share
     bootstrap : whether a row can be drawn more than once
@@ -207,21 +244,31 @@ class BaggingClassifier(ClassifierMixin, BaseBagging):  # type: ignore[misc]
         )
         self.voting = voting
 
-    def _learner(self) -> Any:
-        return DecisionTreeClassifier() if self.estimator is None else clone(self.estimator)
+    def _default(self) -> Any:
+        return DecisionTreeClassifier()
 
     def _votes_hard(self) -> bool:
-        if self.voting == "soft" and not hasattr(self.estimator_, "predict_proba"):
-            raise ValueError(
-                f"{type(self.estimator_).__name__} has no predict_proba, so votes are hard: use "
-                "voting='auto'"
-            )
         return self.voting == "hard"
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train the members on ``X`` (rows, features) and ``y`` (rows,)."""
+    def _check_voting(self) -> None:
         if self.voting not in VOTES:
             raise ValueError(f"voting is one of {', '.join(VOTES)}, not {self.voting!r}")
+        learner = self._learner()
+        if self.voting == "soft" and not hasattr(learner, "predict_proba"):
+            raise ValueError(
+                f"{type(learner).__name__} has no predict_proba, so votes are hard: use "
+                "voting='auto'"
+            )
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train the members on ``X`` (rows, features) and ``y`` (rows,).
+
+        Raises
+        ------
+        ValueError
+            For parameters or data that cannot be used, or as the learner does.
+        """
+        self._check_voting()
         X, y = validate_data(self, X, y)
         self.classes_, index = classes_and_index(y)
         self._fit(X, index, sample_weight)
@@ -261,11 +308,14 @@ class BaggingRegressor(RegressorMixin, BaseBagging):  # type: ignore[misc]
     oob_score_ : R² of these; with ``oob_score``
     """
 
-    def _learner(self) -> Any:
-        return DecisionTreeRegressor() if self.estimator is None else clone(self.estimator)
+    def _default(self) -> Any:
+        return DecisionTreeRegressor()
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train the members on ``X`` (rows, features) and ``y`` (rows,)."""
+        """Train the members on ``X`` (rows, features) and ``y`` (rows,).
+
+        Raises as `BaggingClassifier.fit` does.
+        """
         X, y = validate_data(self, X, y, y_numeric=True)
         y = flat_values(y)
         self._fit(X, y, sample_weight)

@@ -8,14 +8,15 @@ from typing import Any
 import joblib
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.base import clone, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.metaestimators import _BaseComposition
-from sklearn.utils.validation import _check_sample_weight, _num_samples, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ensembles.errors import LeakError
+from ensembles.kinds import check_learner
 from ensembles.losses import Values
 from ensembles.out_of_fold import (
     Fold,
@@ -24,6 +25,7 @@ from ensembles.out_of_fold import (
     check_folds,
     fit_on,
     model_outputs,
+    most_voted,
     out_of_fold,
 )
 from ensembles.targets import classes_and_index, flat_values
@@ -38,6 +40,7 @@ class Composition(_BaseComposition):  # type: ignore[misc]
 
     estimators: Named
     n_jobs: int | None
+    feature_names_in_: NDArray[Any]
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Parameters of the ensemble, and with ``deep`` those of its learners."""
@@ -61,13 +64,9 @@ class Composition(_BaseComposition):  # type: ignore[misc]
         found = [(name, each) for name, each in self.estimators if not _is_dropped(each)]
         if not found:
             raise ValueError("All estimators are dropped. At least one is required.")
-        wanted = is_classifier if is_classifier(self) else is_regressor
         for name, each in found:
-            if not isinstance(each, Stored) and not wanted(each):
-                kind = "classifier" if is_classifier(self) else "regressor"
-                raise ValueError(
-                    f"The estimator {type(each).__name__} ({name}) should be a {kind}."
-                )
+            if not isinstance(each, Stored):
+                check_learner(f"the learner {name!r}", each, classifier=is_classifier(self))
         return found
 
     def _checked(self, X: Any, y: Any) -> tuple[Any, NDArray[Any]]:
@@ -86,9 +85,17 @@ class Composition(_BaseComposition):  # type: ignore[misc]
             return rows, index
         return rows, flat_values(y)
 
+    def _placed(self, learners: Named) -> list[tuple[str, Any]]:
+        """The learners, what is stored with its classes where the ensemble has them."""
+        labels = self.classes_ if is_classifier(self) else None
+        return [
+            (name, each.placed(name, labels) if isinstance(each, Stored) else each)
+            for name, each in learners
+        ]
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        given = [each for _, each in self.estimators or () if not _is_dropped(each)]
+        given = [each for _, each in self.estimators or () if not isinstance(each, type)]
         learners = [each for each in given if hasattr(each, "__sklearn_tags__")]
         tags.input_tags.sparse = all(get_tags(each).input_tags.sparse for each in learners)
         tags.input_tags.allow_nan = all(get_tags(each).input_tags.allow_nan for each in learners)
@@ -105,7 +112,9 @@ class Composition(_BaseComposition):  # type: ignore[misc]
         return weights
 
     def _keep_features(self, members: Sequence[Any]) -> None:
-        """Remember what columns there were, as the members saw them."""
+        """Remember what columns there were, as the members saw them; those of an earlier fit go."""
+        if hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
         for each in members:
             if hasattr(each, "feature_names_in_"):
                 self.feature_names_in_ = each.feature_names_in_
@@ -161,15 +170,34 @@ def out_of_fold_predictions(
     n_classes: int | None,
     sample_weight: NDArray[Any] | None,
     n_jobs: int | None,
+    *,
+    hard: bool = False,
 ) -> list[OutOfFold]:
     """Of each learner what it predicts for rows that it did not see, and the models of its folds.
+
+    ``hard``: 1 for the class that is predicted, 0 for the others.
 
     Raises
     ------
     LeakError
         For a learner that is trained already, if it is not a `Stored`.
+    ValueError
+        For stored predictions that do not fit, or leave no row.
     """
-    found = []
+    known = _known(learners, len(y), n_classes, hard=hard)
+    return [
+        known[name]
+        if name in known
+        else out_of_fold(each, X, y, folds, n_classes, sample_weight, n_jobs=n_jobs, hard=hard)
+        for name, each in learners
+    ]
+
+
+def _known(
+    learners: Named, n_rows: int, n_classes: int | None, *, hard: bool
+) -> dict[str, OutOfFold]:
+    """What is stored, by name; it is checked before the others are trained."""
+    found = {}
     for name, each in learners:
         if isinstance(each, FrozenEstimator):
             raise LeakError(
@@ -177,9 +205,10 @@ def out_of_fold_predictions(
                 "ensembles.Stored, which says it"
             )
         if isinstance(each, Stored):
-            found.append(OutOfFold(_stored(name, each, len(y), n_classes), (each,)))
-        else:
-            found.append(out_of_fold(each, X, y, folds, n_classes, sample_weight, n_jobs=n_jobs))
+            prediction = _stored(name, each, n_rows, n_classes)
+            found[name] = OutOfFold(most_voted(prediction) if hard else prediction, (each,))
+    if found:
+        usable(list(found), list(found.values()))
     return found
 
 
@@ -235,17 +264,28 @@ def stacked(
     )
 
 
-def usable(known: Sequence[OutOfFold]) -> NDArray[np.bool_]:
-    """The rows for which every learner has a prediction, (rows,)."""
-    there: NDArray[np.bool_] = ~np.any(
-        [np.isnan(each.prediction).any(axis=1) for each in known], axis=0
-    )
+def usable(names: Sequence[str], known: Sequence[OutOfFold]) -> NDArray[np.bool_]:
+    """The rows for which every learner has a prediction, (rows,).
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    each_one = [~np.isnan(each.prediction).any(axis=1) for each in known]
+    for name, its_own in zip(names, each_one, strict=True):
+        if not its_own.any():
+            raise ValueError(
+                f"{name} has no prediction for any row, and the ensemble learns from predictions: "
+                "give those of rows that its models did not see, or leave it out"
+            )
+    there: NDArray[np.bool_] = np.all(each_one, axis=0)
+    if not there.any():
+        raise ValueError(
+            f"no row has a prediction by each of {', '.join(names)}: give predictions for the same "
+            "rows, or leave one out"
+        )
     return there
-
-
-def n_rows(X: Any) -> int:
-    """How many rows there are."""
-    return int(_num_samples(X))
 
 
 def _is_dropped(each: Any) -> bool:

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ensembles.boosting_losses import BoostingLoss, ClassLoss, HalfSquaredError, loss_of_classes
 from ensembles.descent import Boosted, Descent, after, boost, start
+from ensembles.kinds import check_learner
 from ensembles.losses import Values
 from ensembles.members import draw_seeds
 from ensembles.parameters import check_above_zero, check_count, check_share
@@ -76,6 +77,8 @@ class BaseGradientBoosting(BaseEstimator):  # type: ignore[misc]
         self.val_loss_ = np.array(boosted.val_loss) if boosted.val_loss else None
 
     def _check_parameters(self, X_val: Any, y_val: Any) -> None:
+        if self.estimator is not None:  # of classes, too, it learns the gradient, which is values
+            check_learner("estimator", self.estimator, classifier=False)
         check_count("n_estimators", self.n_estimators)
         check_above_zero("learning_rate", self.learning_rate)
         check_share("subsample", self.subsample)

@@ -22,6 +22,7 @@ from ensembles.composition import (
     usable,
 )
 from ensembles.losses import Values
+from ensembles.parameters import check_count, check_share
 from ensembles.targets import most_probable
 
 
@@ -52,14 +53,15 @@ class BaseGreedySelection(Composition):
         self.random_state = random_state
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
-        check_members(self.members)
+        self._check_parameters()
         learners = self._learners()
         X, target = self._checked(X, y)
+        learners = self._placed(learners)
         weights = self._weights(sample_weight, X)
         n_classes = self._n_classes
         folds = deal(self.cv, X, target, groups, classes=n_classes is not None)
         known = out_of_fold_predictions(learners, X, target, folds, n_classes, weights, self.n_jobs)
-        there = usable(known)
+        there = usable([name for name, _ in learners], known)
         self.out_of_fold_ = np.stack([each.prediction for each in known])
         self.n_rows_without_prediction_ = int((~there).sum())
         found = self._combiner().fit(
@@ -81,6 +83,13 @@ class BaseGreedySelection(Composition):
         )
         self._keep_features(self._first_members())
         return self
+
+    def _check_parameters(self) -> None:
+        check_members(self.members)
+        check_count("n_steps", self.n_steps)
+        check_count("n_initial", self.n_initial, least=0)
+        check_count("n_bags", self.n_bags, least=0)
+        check_share("bag_share", self.bag_share)
 
     def _combiner(self) -> Greedy:
         seed = check_random_state(self.random_state).randint(2**31 - 1) if self.n_bags else 0
@@ -110,7 +119,7 @@ class GreedySelectionClassifier(ClassifierMixin, BaseGreedySelection):  # type: 
     n_initial : begin with so many of the best single learners (section 2.2)
     n_bags : select from so many random parts of the learners, and average; 0 selects from all
         (section 2.3)
-    bag_share : share of the learners in each part
+    bag_share : share of the learners in each part, above 0 and up to 1
     cv : folds: a number, a splitter of scikit-learn, or pairs of rows
     members : ``"refit"`` trains those that were selected again on all rows; ``"folds"`` keeps the
         models of the folds, whose mean predicts
@@ -127,7 +136,15 @@ class GreedySelectionClassifier(ClassifierMixin, BaseGreedySelection):  # type: 
     """
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> Self:
-        """Select and train; ``groups`` (rows,) for folds that keep them together."""
+        """Select and train; ``groups`` (rows,) for folds that keep them together.
+
+        Raises
+        ------
+        ValueError
+            For parameters or data that cannot be used, or as the learners do.
+        LeakError
+            For predictions of rows that a model was trained on.
+        """
         return self._fit(X, y, sample_weight, groups)
 
     def predict_proba(self, X: Any) -> Values:
@@ -155,7 +172,7 @@ class GreedySelectionRegressor(RegressorMixin, BaseGreedySelection):  # type: ig
     """
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> Self:
-        """Select and train; ``groups`` (rows,) for folds that keep them together."""
+        """Select and train, as `GreedySelectionClassifier.fit` does."""
         return self._fit(X, y, sample_weight, groups)
 
     def predict(self, X: Any) -> Values:

@@ -20,12 +20,13 @@ class Selected:
 
     ``weights`` (members,), sum 1. ``order`` are the members, step by step, up to the best prefix;
     ``losses`` are those of all steps that were tried, so ``losses[len(order) - 1]`` is that of the
-    selection. Of several bags both are empty.
+    selection. ``tried`` are the members of all steps. Of several bags these are empty.
     """
 
     weights: Values
     order: tuple[int, ...]
     losses: tuple[float, ...]
+    tried: tuple[int, ...] = ()
 
 
 def select(
@@ -87,7 +88,34 @@ def select(
         taken[best] = True
     length = _shortest_of_the_best(losses, min(max(initial, 1), len(losses)))
     counts = np.bincount(order[:length], minlength=len(evidence))
-    return Selected(counts / length, tuple(order[:length]), tuple(losses))
+    return Selected(counts / length, tuple(order[:length]), tuple(losses), tuple(order))
+
+
+def size_curve(
+    predictions: NDArray[Any],
+    y: NDArray[Any],
+    loss: Loss,
+    folds: NDArray[np.int64],
+    *,
+    steps: int = 50,
+) -> Values:
+    """The loss of selections of 1, 2, … members on rows that they were not selected by; (steps,).
+
+    Parameters
+    ----------
+    predictions, y, loss, steps : as of `select`
+    folds : (rows,): a selection is made on the rows of all folds but one, and scored on that one's
+    """
+    total = np.zeros(steps)
+    for fold in np.unique(folds):
+        own = folds == fold
+        order = select(predictions[:, ~own], y[~own], loss, steps=steps).tried
+        evidence = loss.evidence(predictions[:, own], y[own])
+        means = np.cumsum(evidence[list(order)], axis=0)
+        means /= np.arange(1, steps + 1).reshape(-1, *[1] * (means.ndim - 1))
+        total += mean_loss(loss, means) * own.sum()
+    curve: Values = total / len(y)
+    return curve
 
 
 def select_from_bags(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import joblib
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 
 from ensembles.errors import LeakError
+from ensembles.labels import check_labels, known_by_index, places, proba_of_labels
 from ensembles.losses import Values
 from ensembles.members import outputs, takes_weights
 from ensembles.protocols import BatchLearner
@@ -29,20 +30,26 @@ class Stored:
     ----------
     models : the fitted models; new rows get the mean of what they predict
     predictions : (rows, outputs): what the models gave for the rows that the ensemble learns from,
-        NaN for a row that has no prediction. Probabilities, in the order of the sorted classes, or
-        values.
+        NaN for a row that has no prediction. Probabilities, in the order of ``classes``, or values.
     seen : (models, rows), True where a model was trained on a row, in any way: also to stop its
         training, or to choose it among others
+    classes : (outputs,), the labels that the columns of ``predictions`` belong to, and that the
+        models have as ``classes_``; any other class has probability 0. None: those that
+        the ensemble learns, sorted, which the models have as ``classes_`` by their labels or by
+        their indices.
 
     Raises
     ------
     LeakError
         If there is a prediction for a row that every model saw.
+    ValueError
+        For arrays and classes that do not fit.
     """
 
     models: Sequence[Any]
     predictions: NDArray[Any]
     seen: NDArray[np.bool_]
+    classes: ArrayLike | None = None
 
     def __post_init__(self) -> None:
         predictions = np.asarray(self.predictions, np.float64)
@@ -60,6 +67,8 @@ class Stored:
                 f"{leaked.sum()} of {len(predictions)} rows have a prediction by models that were "
                 f"trained on them, such as row {int(np.argmax(leaked))}: give NaN for these"
             )
+        if self.classes is not None:
+            check_labels(self.classes, predictions.shape[1], self.models)
 
     def fit(self, X: Any, y: Any) -> Stored:
         """Nothing is to be learnt."""
@@ -67,9 +76,55 @@ class Stored:
 
     def outputs(self, X: Any, n_classes: int | None) -> Values:
         """The mean of what the models predict, (rows, outputs)."""
-        found = [outputs(each, X, n_classes) for each in self.models]
+        found = [
+            outputs(each, X, n_classes)
+            if self.classes is None
+            else proba_of_labels(each, X, self.classes)
+            for each in self.models
+        ]
         mean: Values = np.mean(found, axis=0)
         return mean
+
+    def placed(self, name: str, labels: NDArray[Any] | None) -> Stored:
+        """As the learner ``name`` of an ensemble that learns classes, or of values if None.
+
+        Probabilities then are in the order of ``labels`` (classes,).
+
+        Raises
+        ------
+        ValueError
+            For a class that has no place among them.
+        """
+        if labels is None:
+            if self.classes is not None:
+                raise ValueError(f"{name} has classes, but the ensemble learns values: give none")
+            return self
+        if self.classes is not None:
+            return replace(self, predictions=self._columns(name, labels), classes=labels)
+        n_outputs = np.shape(self.predictions)[1]
+        if n_outputs != len(labels):
+            raise ValueError(
+                f"{name} has stored predictions of {n_outputs} classes, but y has {len(labels)}: "
+                "give Stored classes=, the labels of the columns"
+            )
+        # Models of indices are asked for these, as those that the ensemble trains.
+        return self if known_by_index(name, self.models, labels) else replace(self, classes=labels)
+
+    def _columns(self, name: str, labels: NDArray[Any]) -> Values:
+        """The predictions in the order of ``labels``, (rows, classes)."""
+        assert self.classes is not None
+        place, own = places(labels), list(places(self.classes))
+        unknown = [each for each in own if each not in place]
+        if unknown:
+            raise ValueError(
+                f"{name} has the class {unknown[0]!r}, which y does not have: give rows of all its "
+                "classes, or leave it out"
+            )
+        given = np.asarray(self.predictions, np.float64)
+        missing = np.isnan(given).any(axis=1, keepdims=True)
+        placed: Values = np.where(missing, np.nan, np.zeros(len(labels)))
+        placed[:, [place[each] for each in own]] = given
+        return placed
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +136,7 @@ class OutOfFold:
 
 
 def check_folds(folds: Sequence[Fold], n_rows: int) -> None:
-    """Raise ``LeakError`` for a row on both sides, ``ValueError`` if no row is ever predicted."""
+    """Raise ``LeakError`` for a row on both sides, ``ValueError`` for a side without any."""
     for number, (train, test) in enumerate(folds):
         both = np.intersect1d(train, test)
         if len(both):
@@ -89,8 +144,13 @@ def check_folds(folds: Sequence[Fold], n_rows: int) -> None:
                 f"fold {number} is trained on row {both[0]}, which it is to predict; "
                 f"{len(both)} rows are on both sides"
             )
-    if not any(len(test) for _, test in folds):
-        raise ValueError(f"no fold predicts any of the {n_rows} rows")
+        if not len(train) or not len(test):
+            side = "predict" if len(train) else "train on"
+            raise ValueError(
+                f"fold {number} has none of the {n_rows} rows to {side}: leave it out of cv"
+            )
+    if not folds:
+        raise ValueError("cv has no folds: give pairs of rows to train on and rows to predict")
 
 
 def out_of_fold(
@@ -102,18 +162,19 @@ def out_of_fold(
     sample_weight: NDArray[Any] | None = None,
     *,
     n_jobs: int | None = None,
+    hard: bool = False,
 ) -> OutOfFold:
     """Train a copy of ``estimator`` for each fold, and let it predict the rows that are left out.
 
     Networks are trained as one stack, in which a row that a member must not see has weight 0;
     their inputs, and values to be learnt, are standardised by all rows together. A row that
-    several folds predict gets the mean.
+    several folds predict gets the mean. ``hard``: 1 for the class that is predicted, else 0.
     """
     models = _models(estimator, X, y, folds, sample_weight, n_jobs)
     width = n_classes or 1
     total, count = np.zeros((len(y), width)), np.zeros(len(y))
     for model, (_, test) in zip(models, folds, strict=True):
-        total[test] += model_outputs(model, _safe_indexing(X, test), n_classes)
+        total[test] += model_outputs(model, _safe_indexing(X, test), n_classes, hard=hard)
         count[test] += 1
     with np.errstate(invalid="ignore"):
         prediction = total / count[:, None]
@@ -168,4 +229,11 @@ def model_outputs(model: Any, X: Any, n_classes: int | None, *, hard: bool = Fal
     if not isinstance(model, Stored):
         return outputs(model, X, n_classes, hard=hard)
     found = model.outputs(X, n_classes)
-    return np.eye(found.shape[1])[found.argmax(axis=1)] if hard else found
+    return most_voted(found) if hard else found
+
+
+def most_voted(proba: NDArray[Any]) -> Values:
+    """1 for the most probable class, 0 for the others; rows of NaN stay; (rows, classes)."""
+    voted: Values = np.eye(proba.shape[1])[proba.argmax(axis=1)]
+    voted[np.isnan(proba).any(axis=1)] = np.nan
+    return voted

@@ -7,10 +7,10 @@ from numbers import Integral, Real
 from typing import Any
 
 
-def check_count(name: str, given: Any) -> None:
-    """Raise ``ValueError`` for what is no whole number of at least 1."""
-    if isinstance(given, bool) or not isinstance(given, Integral) or int(given) < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {given!r}")
+def check_count(name: str, given: Any, *, least: int = 1) -> None:
+    """Raise ``ValueError`` for what is no whole number of at least ``least``."""
+    if isinstance(given, bool) or not isinstance(given, Integral) or int(given) < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {given!r}")
 
 
 def check_above_zero(name: str, given: Any) -> None:

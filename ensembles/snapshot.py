@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
-from numbers import Integral
 from typing import Any, Self
 
 from numpy.typing import NDArray
@@ -16,14 +15,15 @@ from sklearn.base import (
     RegressorMixin,
     clone,
     is_classifier,
-    is_regressor,
 )
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from ensembles.kinds import check_learner
 from ensembles.losses import Values
 from ensembles.members import draw_seeds, seeded, stacked_outputs
 from ensembles.out_of_fold import fit_on
+from ensembles.parameters import check_count
 from ensembles.targets import classes_and_index, flat_values, most_probable
 
 
@@ -54,20 +54,15 @@ class BaseSnapshot(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         self.estimators_ = list(deque(cycles, maxlen=kept))
 
     def _check(self) -> None:
-        _check_number("n_snapshots", self.n_snapshots)
+        check_count("n_snapshots", self.n_snapshots)
         if self.n_members is not None:
-            _check_number("n_members", self.n_members)
+            check_count("n_members", self.n_members)
             if self.n_members > self.n_snapshots:
                 raise ValueError(
                     f"n_members is {self.n_members}, but there are {self.n_snapshots} snapshots: "
                     "take at most n_snapshots"
                 )
-        if isinstance(self.estimator, type) or not hasattr(self.estimator, "get_params"):
-            raise ValueError(f"estimator must be a learner, not {self.estimator!r}")
-        wanted = is_classifier if is_classifier(self) else is_regressor
-        if not wanted(self.estimator):
-            kind = "classifier" if is_classifier(self) else "regressor"
-            raise ValueError(f"estimator must be a {kind}, not {type(self.estimator).__name__}")
+        check_learner("estimator", self.estimator, classifier=is_classifier(self))
 
     def _params(self) -> list[dict[str, int]]:
         """The seeds of each cycle."""
@@ -154,11 +149,6 @@ class SnapshotRegressor(RegressorMixin, BaseSnapshot):  # type: ignore[misc]
         check_is_fitted(self, "estimators_")
         values: Values = self._mean(X, None)[:, 0]
         return values
-
-
-def _check_number(name: str, given: Any) -> None:
-    if not isinstance(given, Integral) or given < 1:
-        raise ValueError(f"{name} must be a whole number from 1, got {given!r}")
 
 
 def _cycles(

@@ -24,10 +24,12 @@ from ensembles.composition import (
     trained_members,
     usable,
 )
+from ensembles.kinds import check_learner
 from ensembles.losses import Values, loss_of
 from ensembles.members import outputs
 from ensembles.meta_features import KINDS, meta_features
 from ensembles.out_of_fold import Fold, OutOfFold, fit_on
+from ensembles.passthrough import passed_through
 from ensembles.targets import most_probable
 
 
@@ -72,11 +74,15 @@ class BaseStacking(Composition):
             raise ValueError(
                 f"meta_features is one of {', '.join(KINDS)}, not {self.meta_features!r}"
             )
-        first = self._learners()
+        if self.final_estimator is not None:
+            check_learner("final_estimator", self.final_estimator, classifier=is_classifier(self))
+        layers = self._all_layers()
         X, target = self._checked(X, y)
+        layers = [self._placed(each) for each in layers]
+        if self.passthrough:
+            passed_through(X)
         weights = self._weights(sample_weight, X)
         folds = deal(self.cv, X, target, groups, classes=self._n_classes is not None)
-        layers = [first, *(self._further(each) for each in self.layers)]
         self.names_ = [name for layer in layers for name, _ in layer]
         there = np.ones(len(target), dtype=bool)
         self.members_: list[list[tuple[Any, ...]]] = []
@@ -110,12 +116,24 @@ class BaseStacking(Composition):
         self.final_estimator_ = fit_on(clone(model), seen, target[there], own)
         return self
 
-    def _further(self, learners: Named) -> Named:
-        """The learners of a further layer, checked as those of the first one are."""
-        layer = type(self)(learners)
-        if is_classifier(self):
-            layer.classes_ = self.classes_
-        return layer._learners()  # noqa: SLF001
+    def _all_layers(self) -> list[Named]:
+        """The learners of the first layer and of further ones, all checked alike."""
+        given: Any = self.layers
+        if not isinstance(given, Sequence) or not all(map(_is_layer, given)):
+            raise ValueError(
+                "layers must be a list of lists of (name, learner), one list for each further "
+                f"layer, not {given!r}"
+            )
+        first = self._learners()
+        further = [type(self)(each)._learners() for each in given]  # noqa: SLF001
+        names = [name for layer in (first, *further) for name, _ in layer]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(
+                f"two layers have a learner with the name {twice[0]!r}: give each learner a name "
+                "of its own"
+            )
+        return [first, *further]
 
     def _layer(
         self,
@@ -151,7 +169,7 @@ class BaseStacking(Composition):
             prediction = np.full((len(y), each.prediction.shape[1]), np.nan)
             prediction[rows] = each.prediction
             whole.append(OutOfFold(prediction, each.models))
-        return whole, there & usable(whole)
+        return whole, there & usable([name for name, _ in learners], whole)
 
     def _columns(self, predictions: Values) -> Values:
         kind: Any = self.meta_features
@@ -165,9 +183,10 @@ class BaseStacking(Composition):
         """
         if not self.passthrough:
             return np.hstack(columns)
-        if sparse.issparse(X):
-            return sparse.hstack([*columns, X], format="csr")
-        return np.hstack([*columns, np.asarray(X)])
+        numbers = passed_through(X)
+        if sparse.issparse(numbers):
+            return sparse.hstack([*columns, numbers], format="csr")
+        return np.hstack([*columns, numbers])
 
     def _compare(
         self,
@@ -228,6 +247,12 @@ class BaseStacking(Composition):
         return self._first_members()
 
 
+def _is_layer(given: Any) -> bool:
+    """Whether it is a list that may be one of learners, and not one of them."""
+    pair = isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], str)
+    return isinstance(given, Sequence) and not isinstance(given, str) and not pair
+
+
 class StackingClassifier(ClassifierMixin, BaseStacking):  # type: ignore[misc]
     """A meta-model over out-of-fold predictions of classifiers (Wolpert 1992).
 
@@ -235,12 +260,14 @@ class StackingClassifier(ClassifierMixin, BaseStacking):  # type: ignore[misc]
     ----------
     estimators : list of (name, learner); one may be `Stored`
     final_estimator : the meta-model; None for a logistic regression
-    layers : further lists of (name, learner). Each sees the predictions of all layers before it,
-        and so does the meta-model.
+    layers : further lists of (name, learner), whose names occur once in all layers. Each sees the
+        predictions of all layers before it, and so does the meta-model. ``set_params`` reaches the
+        learners of ``estimators`` by name; for these give it other ``layers``.
     cv : folds: a number, a splitter of scikit-learn, or pairs of rows. With forward splits in time
         the first rows have no prediction: the meta-model does not learn from them.
     meta_features : ``"proba"``, or ``"log_odds"`` of clipped probabilities
-    passthrough : whether further layers and the meta-model see the features too
+    passthrough : whether further layers and the meta-model see the features too, which must be
+        numbers then
     members : ``"refit"`` trains the members again on all rows; ``"folds"`` keeps the models of the
         folds, whose mean predicts
     n_jobs : processes that train

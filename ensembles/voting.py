@@ -35,6 +35,7 @@ class BaseVoting(Composition):
     def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
         learners = self._learners()
         X, target = self._checked(X, y)
+        learners = self._placed(learners)
         weights = self._weights(sample_weight, X)
         if isinstance(self.weights, str):
             if self.weights != BEST:
@@ -60,13 +61,23 @@ class BaseVoting(Composition):
         classes = self._n_classes is not None
         folds = deal(self.cv, X, y, groups, classes=classes)
         known = out_of_fold_predictions(
-            learners, X, y, folds, self._n_classes, sample_weight, self.n_jobs
+            learners,
+            X,
+            y,
+            folds,
+            self._n_classes,
+            sample_weight,
+            self.n_jobs,
+            hard=self._votes_hard(),
         )
-        there = usable(known)
+        there = usable([name for name, _ in learners], known)
         predictions = np.stack([each.prediction for each in known])
         own = None if sample_weight is None else sample_weight[there]
         found = Simplex(classes).fit(predictions[:, there], y[there], own)
         return found.weights, predictions
+
+    def _votes_hard(self) -> bool:
+        return False
 
     def _first_members(self) -> list[Any]:
         return [models[0] for models in self.members_]
@@ -108,8 +119,9 @@ class VotingClassifier(ClassifierMixin, BaseVoting):  # type: ignore[misc]
     ----------
     estimators : list of (name, learner)
     voting : ``"hard"`` counts predicted classes, ``"soft"`` averages probabilities
-    weights : a number for each learner; None: all count alike; ``"best"``: those with which the
-        mean of out-of-fold probabilities has the least log loss
+    weights : a number for each learner; None: all count alike; ``"best"``: those with which what
+        `predict_proba` gives, probabilities or shares of the votes, has the least log loss out of
+        fold
     cv : folds for ``weights="best"``: a number, a splitter of scikit-learn, or pairs of rows
     n_jobs : processes that train
 
@@ -118,7 +130,8 @@ class VotingClassifier(ClassifierMixin, BaseVoting):  # type: ignore[misc]
     classes_ : (classes,)
     estimators_, named_estimators_ : fitted members, which predict the index of a class
     weights_ : (members,), sum 1
-    out_of_fold_ : (members, rows, classes) with ``weights="best"``, else None
+    out_of_fold_ : (members, rows, classes), probabilities or votes, with ``weights="best"``, else
+        None
     """
 
     def __init__(
@@ -136,6 +149,9 @@ class VotingClassifier(ClassifierMixin, BaseVoting):  # type: ignore[misc]
         self.cv = cv
         self.n_jobs = n_jobs
 
+    def _votes_hard(self) -> bool:
+        return self.voting == "hard"
+
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> Self:
         """Train the members; ``groups`` (rows,) for folds that keep them together."""
         if self.voting not in {"hard", "soft"}:
@@ -145,8 +161,8 @@ class VotingClassifier(ClassifierMixin, BaseVoting):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> Values:
         """The weighted mean of probabilities, or shares of the votes; (rows, classes)."""
         check_is_fitted(self)
-        hard = self.voting == "hard"
-        return self._combination(stacked(self.members_, X, self._n_classes, hard=hard))
+        predictions = stacked(self.members_, X, self._n_classes, hard=self._votes_hard())
+        return self._combination(predictions)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The class with the most votes, or that is most probable; (rows,)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from hpo.data.given import rows_of
 from hpo.data.splitting import Split
 from hpo.data.table import Dataset
 from hpo.data.target_encoding import TargetEncoding
-from hpo.ensembling.assembling import METHODS
+from hpo.ensembling.assembling import METHODS, REWEIGHTED, Budget
 from hpo.ensembling.building import (
     DEFAULT_METHODS,
     DEFAULT_NAME,
@@ -144,6 +145,8 @@ class Experiment:
         top: int | None = None,
         folds: int | None = None,
         refit: bool = True,
+        max_latency: float = math.inf,
+        max_size: float = math.inf,
         name: str = DEFAULT_NAME,
         workers: int | None = None,
     ) -> Fitted:
@@ -151,8 +154,8 @@ class Experiment:
 
         Parameters
         ----------
-        methods : of ``"greedy"``, ``"stacking"``, ``"mean"``, ``"weights"``; the best is kept, or
-            the best model alone, if no combination is better
+        methods : of ``"greedy"``, ``"stacking"``, ``"mean"``, ``"weights"``, ``"bagging"`` and
+            ``"boosting"``; the best is kept, or the best model alone, if none is better
         with_ : learners beside the networks: ``"forest"``, ``"extra_trees"``,
             ``"hist_gradient_boosting"``, ``"knn"``, ``"svm"``, and ``"logistic"`` for classes or
             ``"ridge"`` for numbers; None for the usual ones, ``()`` for none
@@ -160,6 +163,8 @@ class Experiment:
         folds : everything is trained again over so many; None for 5 up to 5,000 rows, above which
             it is as without ``refit``
         refit : False takes the networks and the predictions that are stored
+        max_latency : milliseconds that it may take to predict 1,000 rows
+        max_size : bytes that it may take where it is stored
         name : what it is called; one of this name is replaced
         workers : processes that train, None for one per core
 
@@ -187,6 +192,7 @@ class Experiment:
                 folds=folds,
                 refit=refit,
                 name=name,
+                budget=Budget(max_latency, max_size),
             )
             builder = Builder(study.store, study.prepared, study.settings.seed)
             built = builder.build(plan, workers or cores())
@@ -348,8 +354,8 @@ def _check_request(
 ) -> None:
     """Raise ``UsageError`` for what cannot be built of any study."""
     for each in methods:
-        if each not in METHODS:
-            raise UsageError(f"methods={each!r}: there is {', '.join(METHODS)}")
+        if each not in (*METHODS, *REWEIGHTED):
+            raise UsageError(f"methods={each!r}: there is {', '.join((*METHODS, *REWEIGHTED))}")
     least = {"top": (top, 0), "folds": (folds, 2), "workers": (workers, 1)}
     for argument, (value, smallest) in least.items():
         if value is not None and value < smallest:

@@ -16,7 +16,7 @@ from hpo.pareto import pareto_front
 from hpo.ranking import EXPERIMENT_ATTRIBUTE, OURS, rank
 from storage import optuna_studies, optuna_trials, our_experiments
 from storage.optuna_studies import Study
-from storage.records import TrialRecord
+from storage.records import EnsembleRecord, TrialRecord
 
 STATES = {
     "COMPLETE": "complete",
@@ -26,6 +26,9 @@ STATES = {
     "FAIL": "failed",
 }
 """Optuna's name of a state -> ours, in the order of a leaderboard."""
+
+_TOLD = ("method", "expected", "expected_se", "loss", "methods", "members", "folds", "rows")
+"""What the document says of an ensemble."""
 
 _SHOWN = 5
 """How many studies an error names."""
@@ -66,7 +69,8 @@ class Leaderboard:
     ``network`` are the numbers of units, layer by layer, and ``weights`` how many numbers such a
     network learns; None where they are not stored. ``maximised`` says which values are better.
     ``cv`` is the number of folds that scored each trial, None where the validation rows did.
-    ``costs`` are the names of the objectives besides the score.
+    ``costs`` are the names of the objectives besides the score. ``ensembles`` are those that were
+    built of the study, the best promised score first.
     """
 
     study: str
@@ -78,6 +82,7 @@ class Leaderboard:
     entries: Sequence[Entry]
     cv: int | None = None
     costs: tuple[str, ...] = ()
+    ensembles: Sequence[EnsembleRecord] = ()
 
     def document(self, storage: str, top: int | None = None) -> dict[str, Any]:
         """The JSON object of ``--json``, with the best ``top`` trials, or with all."""
@@ -91,6 +96,10 @@ class Leaderboard:
             "weights": self.weights,
             "trials": {state: self.counts.get(state, 0) for state in STATES.values()},
             "leaderboard": [self._described(each) for each in self.best(top)],
+            "ensembles": [
+                {"name": each.name} | {name: each.record[name] for name in _TOLD}
+                for each in self.ensembles
+            ],
         }
 
     def best(self, top: int | None) -> Sequence[Entry]:
@@ -159,7 +168,11 @@ def read_leaderboard(connection: Connection, name: str | None) -> Leaderboard:
     counts = Counter(entry.state for entry in entries)
     network, weights = _network(connection, study.experiment)
     cv = settings.get("cv") if settings else None
-    return Leaderboard(study.name, metric, maximised, network, weights, counts, entries, cv, costs)
+    built = our_experiments.ensembles(connection, study.experiment or "")
+    built.sort(key=lambda each: math.inf if (e := each.record["expected"]) is None else -e)
+    return Leaderboard(
+        study.name, metric, maximised, network, weights, counts, entries, cv, costs, built
+    )
 
 
 def choose(studies: Sequence[Study], name: str | None) -> Study:

@@ -18,11 +18,11 @@ from hpo.ensembling.model import FORMAT, EnsembleModel
 from hpo.errors import NoFiniteTrialError, UsageError
 from hpo.persistence import DamagedModelError, Network
 from hpo.ranking import WINNER
-from storage import catalogue
+from storage import catalogue, our_experiments
 from storage.artifacts import Artifacts
 from storage.condition import tables
 from storage.errors import ArtifactError, StorageError
-from storage.schema import ensembles, selections
+from storage.schema import selections
 
 BLOCK = 10_000
 """Rows that are predicted at once."""
@@ -57,7 +57,6 @@ def ready(connection: Connection, uid: str) -> list[Ready]:
     Raises ``StorageError`` for an older one; see `check_version`.
     """
     check_version(connection)
-    present = tables(connection)
     found = []
     chosen = catalogue.load_selections(connection, uid)
     if chosen:
@@ -72,11 +71,10 @@ def ready(connection: Connection, uid: str) -> list[Ready]:
         if kept:
             why = f"winner of the search (trial {kept[0].number})"
             found.append(Ready(WINNER, kept[0].digest, None, None, why))
-    if ensembles.name in present:
-        for each in catalogue.load_ensembles(connection, uid):
-            expected, error = each.record["expected"], each.record["expected_se"]
-            why = f"ensemble {each.name} ({each.record['method']})"
-            found.append(Ready(each.name, each.digest, expected, error, why, each.record))
+    for each in our_experiments.ensembles(connection, uid):
+        expected, error = each.record["expected"], each.record["expected_se"]
+        why = f"ensemble {each.name} ({each.record['method']})"
+        found.append(Ready(each.name, each.digest, expected, error, why, each.record))
     return found
 
 

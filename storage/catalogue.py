@@ -180,16 +180,6 @@ def save_ensemble(
     return old
 
 
-def load_ensembles(connection: Connection, uid: str) -> list[EnsembleRecord]:
-    """Every ensemble of the experiment, the oldest first."""
-    table = schema.ensembles
-    query = sa.select(table.c.name, table.c.digest, table.c.record)
-    rows = connection.execute(
-        query.where(table.c.experiment == uid).order_by(table.c.created_at, table.c.name)
-    )
-    return [EnsembleRecord(row.name, row.digest, json.loads(row.record)) for row in rows]
-
-
 def save_artifacts(connection: Connection, uid: str, kept: Sequence[Kept]) -> None:
     """Enter which stored network belongs to which trial."""
     if kept:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from storage import schema
 from storage.condition import tables
+from storage.records import EnsembleRecord
 
 ENSEMBLE = -1
 """Stands where the number of a trial does, for a model that is of several."""
@@ -71,11 +72,29 @@ def networks(connection: Connection) -> dict[str, dict[str, int]]:
     present = tables(connection)
     for table in (schema.artifacts, schema.selections, schema.ensembles):
         if table.name in present:
-            number = table.c.number if "number" in table.c else sa.literal(ENSEMBLE)
-            query = sa.select(table.c.experiment, number, table.c.digest).order_by(number)
-            for uid, place, digest in connection.execute(query):
-                found.setdefault(uid, {})[digest] = place
+            columns = _of_models(table)
+            for row in connection.execute(sa.select(*columns).order_by(*columns)):
+                number = getattr(row, "number", ENSEMBLE)
+                found.setdefault(row.experiment, {})[row.digest] = number
     return found
+
+
+def _of_models(table: sa.Table) -> list[sa.Column[Any]]:
+    """Whose a model is; also of tables of an older schema, which have not all columns."""
+    names = ("experiment", "number", "digest")
+    return [table.c[name] for name in names if name in table.c]
+
+
+def ensembles(connection: Connection, uid: str) -> list[EnsembleRecord]:
+    """Every ensemble of the experiment, the oldest first."""
+    table = schema.ensembles
+    if table.name not in tables(connection):
+        return []
+    query = sa.select(table.c.name, table.c.digest, table.c.record)
+    rows = connection.execute(
+        query.where(table.c.experiment == uid).order_by(table.c.created_at, table.c.name)
+    )
+    return [EnsembleRecord(row.name, row.digest, json.loads(row.record)) for row in rows]
 
 
 def looked_at(connection: Connection) -> dict[str, frozenset[str]]:

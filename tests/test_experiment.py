@@ -17,7 +17,7 @@ import numpy as np
 import optuna
 import pytest
 
-from hpo import experiment as module
+from hpo import joined_study as module
 from hpo import joining
 from hpo.data.loading import load
 from hpo.errors import NoFiniteTrialError

@@ -48,7 +48,7 @@ def table(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("table")
 def test_the_code_blocks_run_in_their_order(hpo: Hpo, tmp_path: Path) -> None:
     commands = [line for block in blocks("sh")[2:] for line in block.splitlines()]
-    assert len(commands) == 4
+    assert len(commands) == 7
     for command in commands:
         program, *arguments = command.split()
         assert program == "hpo"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +19,10 @@ from hpo.errors import UsageError
 if TYPE_CHECKING:
     from hpo.cli.tables import Column
 
-METHODS = ("greedy", "stacking", "mean", "weights")
+METHODS = ("greedy", "stacking", "mean", "weights", "bagging", "boosting")
+
+MOST_NAMES = 8
+"""How many of the models that were left out are named."""
 
 
 def _listed(
@@ -39,6 +45,20 @@ def _listed(
     return split
 
 
+def _bytes(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+    """A number of bytes, also with a unit."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"([0-9.]+) *([kMG]?)B?", value.strip())
+    try:
+        number = float(found[1]) if found else 0.0
+    except ValueError:
+        number = 0.0
+    if found is None or number <= 0:
+        raise UsageError(f"--max-size {value}: it is a number of bytes, or as 500kB or 20MB")
+    return number * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[found[2]]
+
+
 @click.command(short_help="Build an ensemble from a study, and keep the best.")
 @click.argument("study", required=False)
 @storage_option
@@ -57,7 +77,8 @@ def _listed(
     callback=_listed(METHODS),
     default="greedy,stacking",
     show_default=True,
-    help="How they are combined: greedy, stacking, mean, weights. The best method is kept.",
+    help="How they are combined: greedy, stacking, mean, weights; or the best network in a bag or "
+    "boosted: bagging, boosting. The best is kept.",
 )
 @click.option(
     "--top",
@@ -76,10 +97,25 @@ def _listed(
     is_flag=True,
     help="Take the networks and the predictions that are stored.",
 )
+@click.option(
+    "--max-latency",
+    type=click.FloatRange(0, min_open=True),
+    metavar="MS",
+    help="Milliseconds that it may take to predict 1,000 rows.",
+)
+@click.option(
+    "--max-size",
+    metavar="SIZE",
+    callback=_bytes,
+    help="How large it may be when it is stored: 500kB, 20MB.",
+)
 @click.option("--name", default="ensemble", show_default=True, help="What it is called.")
 @data_again_options
 @click.option(
     "--workers", type=click.IntRange(1), metavar="N", help="Processes.  [default: one per core]"
+)
+@click.option(
+    "--pictures", metavar="FILE", help="Draw it, as a page of HTML that needs no network."
 )
 @artifacts_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -91,10 +127,13 @@ def ensemble(
     top: int | None,
     folds: int | None,
     no_refit: bool,
+    max_latency: float | None,
+    max_size: float | None,
     name: str,
     data: str | None,
     labels: str | None,
     workers: int | None,
+    pictures: str | None,
     artifacts: str | None,
     as_json: bool,
 ) -> None:
@@ -111,9 +150,11 @@ def ensemble(
     """
     if folds is not None and no_refit:
         raise UsageError("--folds trains again, and --no-refit does not; leave one out")
+    draw = None if pictures is None else _page()
     import optuna
 
     from hpo.cli.crew_options import crew
+    from hpo.ensembling.assembling import Budget
     from hpo.ensembling.building import LONGEST_NAME, Builder, may_be_called, planned
     from hpo.joining import Joining
     from hpo.reopening import reopened
@@ -138,6 +179,7 @@ def ensemble(
             folds=folds,
             refit=not no_refit,
             name=name,
+            budget=Budget(max_latency or math.inf, max_size or math.inf),
         )
         builder = Builder(experiment.store, experiment.prepared, experiment.settings.seed)
         record = builder.build(plan, n_workers)
@@ -150,10 +192,28 @@ def ensemble(
             "model": record.digest,
             **record.record,
         }
+    if pictures is not None and draw is not None:
+        _write(pictures, draw(document))
     if as_json:
         emit(json.dumps(document, allow_nan=False))
     else:
         emit("\n".join(_screen(document)))
+
+
+def _page() -> Callable[[Mapping[str, Any]], str]:
+    """What draws; asked for before hours are spent on what could not be drawn."""
+    try:
+        from hpo.report.ensembles import page
+    except ImportError as error:
+        raise UsageError("--pictures needs plotly: pip install 'hpo-stacks[pictures]'") from error
+    return page
+
+
+def _write(path: str, text: str) -> None:
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--pictures {path}: {error.strerror}") from error
 
 
 def _screen(document: Mapping[str, Any]) -> list[str]:
@@ -174,7 +234,8 @@ def _screen(document: Mapping[str, Any]) -> list[str]:
         alone = document["members"][0]["name"]
         built = f"no combination is better than the best model alone, {alone}"
     else:
-        built = f"{method} of {len(document['members'])} models"
+        count = sum(each["models"] for each in document["members"])
+        built = f"{method} of {count} models"
     expected = f"{metric} cannot be told from so few rows"
     if document["expected"] is not None and document["expected_se"] is not None:
         expected = f"{metric} {plus_minus(document['expected'], document['expected_se'])}"
@@ -184,12 +245,18 @@ def _screen(document: Mapping[str, Any]) -> list[str]:
     if hidden:
         lines.append(f"no room for {', '.join(hidden)}: --json has all")
     if document["left_out"]:
-        lines.append(f"left out: {', '.join(document['left_out'])}")
+        lines.append(f"left out: {_few(document['left_out'])}")
     lines += ["", f"expected on new rows: {expected}", f"built in {document['seconds']:.1f} s"]
     named = f"{shlex.quote(study)} --model {shlex.quote(document['name'])}"
     lines += ["next:", f"  hpo test {named}"]
     lines += [f"  hpo predict {named} --input new.csv --output predictions.csv"]
     return wrapped(lines, width)
+
+
+def _few(names: Sequence[str]) -> str:
+    """Some of the names, and how many more there are."""
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
 
 
 def _methods(document: Mapping[str, Any], loss: str, metric: str) -> list[Column]:
@@ -224,6 +291,7 @@ def _members(document: Mapping[str, Any], loss: str, metric: str) -> list[Column
         column("weight", "weight", _number, 6),
         column("adds", "adds", _number, 5),
         column("size", "bytes", size_or_none, 4),
+        column("ms / 1,000", "milliseconds", _number, 3),
         column("seconds", "seconds", _number, 2),
     ]
     return [each for each in columns if any(value is not None for value in each.values)]

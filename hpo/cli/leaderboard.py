@@ -1,4 +1,4 @@
-"""``hpo leaderboard``: the trials of a study, best first."""
+"""``hpo leaderboard``: the trials of a study, best first, and its ensembles."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hpo.leaderboard import Entry, Leaderboard
 
 
-@click.command(short_help="The trials of a study, best first.")
+@click.command(short_help="The trials and ensembles of a study, best first.")
 @click.argument("study", required=False)
 @storage_option
 @click.option(
@@ -77,7 +77,7 @@ def _screen(board: Leaderboard, top: int | None) -> list[str]:
     left = len(board.entries) - len(best)
     if left:
         lines += ["", f"and {left} more trials" if left > 1 else "and 1 more trial"]
-    return lines
+    return lines + wrapped(_ensembles(board), width)
 
 
 def _head(board: Leaderboard) -> list[str]:
@@ -87,6 +87,27 @@ def _head(board: Leaderboard) -> list[str]:
         layers = "-".join(map(str, board.network))
         each = "" if board.cv is None else f", {board.cv} for each trial"
         lines.append(f"networks {layers}, {board.weights:,} weights each{each}")
+    return lines
+
+
+def _ensembles(board: Leaderboard) -> list[str]:
+    """A line for each ensemble, with the score that it promises."""
+    from hpo.cli.words import metric_word, plus_minus, size
+
+    if not board.ensembles:
+        return []
+    metric = metric_word(board.metric)
+    lines = ["", "ensembles:"]
+    for each in board.ensembles:
+        record, members = each.record, each.record["members"]
+        expected, error = record["expected"], record["expected_se"]
+        promised = ""
+        if expected is not None and error is not None:
+            promised = f", expected {metric} {plus_minus(expected, error)}"
+        count = sum(member["models"] for member in members)
+        n_bytes = size(sum(member["bytes"] for member in members))
+        of = f"{count} models" if count != 1 else "1 model"
+        lines.append(f"  {plain(each.name)}: {record['method']} of {of}{promised}, {n_bytes}")
     return lines
 
 

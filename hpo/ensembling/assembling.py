@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -21,7 +22,9 @@ from ensembles.combining import (
     loss_for,
 )
 from ensembles.losses import Values, loss_of
-from hpo.ensembling.candidates import Candidate, Pool
+from ensembles.value import Cost
+from hpo.ensembling.candidates import Candidate
+from hpo.ensembling.pools import Pool
 
 BEST = "best"
 """The one best candidate, with which every ensemble is compared."""
@@ -30,6 +33,10 @@ SHRINKAGE = 0.1
 """C of the logistic regression that stacks: log-odds of good models hardly need to be changed."""
 
 METHODS = ("greedy", "stacking", "mean", "weights")
+"""Those that combine the candidates."""
+
+REWEIGHTED = ("bagging", "boosting")
+"""Those that make one of the best trial alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,51 +45,93 @@ class Assembled:
 
     ``prediction`` (rows, outputs) is that of rows of which neither the combination nor, of a
     selection, the choice knew; ``loss`` is its log loss, or mean squared error in standard
-    deviations of the training target. ``combination`` is the one learnt from all rows.
+    deviations of the training target. ``combination`` is the one learnt from all rows, of
+    ``members``.
     """
 
     method: str
+    members: Sequence[Candidate]
     combination: Combination
     prediction: Values
     loss: float
 
 
-def combiner(method: str, *, classes: bool) -> Combiner:
-    """How a method learns to combine."""
-    if method == BEST:
-        return Single(classes)
+@dataclass(frozen=True)
+class Budget:
+    """The most that an ensemble may take: to predict 1,000 rows, and to be stored."""
+
+    milliseconds: float = math.inf
+    n_bytes: float = math.inf
+
+    @property
+    def is_free(self) -> bool:
+        """Whether anything fits."""
+        return self == Budget()
+
+    def holds(self, members: Sequence[Candidate]) -> bool:
+        """Whether all of them fit together."""
+        spent = _costs(members).sum(axis=0)
+        return bool((spent <= [self.milliseconds, self.n_bytes]).all())
+
+
+def combiner(
+    method: str, candidates: Sequence[Candidate], budget: Budget, *, classes: bool
+) -> Combiner:
+    """How a method learns to combine; greedy selection keeps to the budget while it selects."""
     if method == "greedy":
-        return Greedy(classes)
-    if method == "mean":
-        return Mean(classes)
-    if method == "weights":
-        return Simplex(classes)
-    assert method == "stacking"
+        if budget.is_free:
+            return Greedy(classes)
+        limits = np.array([budget.milliseconds, budget.n_bytes])
+        return Greedy(classes, costs=_costs(candidates), budget=limits)
+    if method == "stacking":
+        return _stack(classes=classes)
+    simple: dict[str, Callable[[bool], Combiner]] = {BEST: Single, "mean": Mean, "weights": Simplex}
+    return simple[method](classes)
+
+
+def _stack(*, classes: bool) -> Stack:
     if classes:
         return Stack(classes, LogisticRegression(C=SHRINKAGE, max_iter=5000), "log_odds")
     return Stack(classes, RidgeCV(np.logspace(-3, 3, 13)))
 
 
-def assemble(method: str, candidates: Sequence[Candidate], pool: Pool) -> Assembled:
+FREE = Budget()
+
+
+def _costs(candidates: Sequence[Candidate]) -> Values:
+    """Milliseconds and bytes of each, (members, 2)."""
+    known = [each.cost or Cost(0.0, 0) for each in candidates]
+    return np.array([(each.milliseconds, each.n_bytes) for each in known], np.float64)
+
+
+def assemble(
+    method: str, candidates: Sequence[Candidate], pool: Pool, budget: Budget = FREE
+) -> Assembled:
     """Learn a combination of the candidates' predictions, and score it on rows it did not see.
 
     Over folds: learnt from the rows of all folds but one, it predicts those of that one.
     """
     classes = pool.n_classes is not None
     predictions = np.stack([each.prediction for each in candidates])
-    how = combiner(method, classes=classes)
+    how = combiner(method, candidates, budget, classes=classes)
     prediction = held_out_predictions(how, predictions, pool.y, pool.folds)
     learnt = how.fit(predictions, pool.y)
     loss = loss_of(loss_for(classes=classes), prediction, pool.y)
-    return Assembled(method, learnt, prediction, loss)
+    return Assembled(method, candidates, learnt, prediction, loss)
 
 
-def trimmed(
-    assembled: Assembled, candidates: Sequence[Candidate]
-) -> tuple[Combination, list[Candidate]]:
-    """The combination with those of the candidates that it needs."""
+def alone(candidate: Candidate, pool: Pool) -> Assembled:
+    """A candidate that is an ensemble by itself."""
+    loss = loss_of(loss_for(classes=pool.n_classes is not None), candidate.prediction, pool.y)
+    whole = WeightedMean(np.ones(1))
+    return Assembled(candidate.name, [candidate], whole, candidate.prediction, loss)
+
+
+def trimmed(assembled: Assembled) -> Assembled:
+    """Likewise without the members that the combination does not need."""
     weights = assembled.combination.weights
     if weights is None:
-        return assembled.combination, list(candidates)
+        return assembled
     taken = np.flatnonzero(weights).tolist()
-    return WeightedMean(weights[taken]), [candidates[each] for each in taken]
+    members = [assembled.members[each] for each in taken]
+    return replace(assembled, members=members, combination=WeightedMean(weights[taken]))

@@ -13,22 +13,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensembles.combining import contributions, loss_for
-from ensembles.losses import loss_of
+from ensembles.losses import Values, loss_of
+from ensembles.value import cost
 from hpo.ensembling import learners
-from hpo.ensembling.assembling import BEST, Assembled, assemble, combiner, trimmed
+from hpo.ensembling.assembling import (
+    BEST,
+    FREE,
+    METHODS,
+    Assembled,
+    Budget,
+    alone,
+    assemble,
+    combiner,
+    trimmed,
+)
 from hpo.ensembling.candidates import (
     Candidate,
-    Pool,
-    fold_pool,
-    folded_learners,
+    fitted_learners,
     folded_networks,
     stored_networks,
-    trained_learners,
-    validation_pool,
 )
+from hpo.ensembling.figures import figures
 from hpo.ensembling.learners import DEFAULT as DEFAULT_LEARNERS
 from hpo.ensembling.model import EnsembleModel
-from hpo.ensembling.parts import Learners
+from hpo.ensembling.parts import Learners, Part
+from hpo.ensembling.pools import Pool, fold_pool, validation_pool
+from hpo.ensembling.reweighted import bagged, boosted
 from hpo.errors import NoFiniteTrialError, UsageError
 from hpo.preparation import Prepared
 from hpo.ranking import WINNER
@@ -47,6 +57,9 @@ DEFAULT_FOLDS = 5
 DEFAULT_NAME = "ensemble"
 DEFAULT_METHODS = ("greedy", "stacking")
 LONGEST_NAME = 64
+MEASURED_ROWS = 1000
+"""Rows for which it is measured how long a member takes."""
+
 ADDED_ROWS = 2000
 """On so many rows it is measured what each member adds."""
 
@@ -56,6 +69,7 @@ class Plan:
     """What to build. ``top``: how many of the best trials take part; None: all that are kept.
 
     ``folds`` None keeps the networks that are stored, and trains learners on the training rows.
+    ``budget`` is what the ensemble may take; methods that need more are not chosen.
     """
 
     learners: tuple[str, ...]
@@ -63,6 +77,7 @@ class Plan:
     top: int | None = DEFAULT_TOP
     folds: int | None = DEFAULT_FOLDS
     name: str = DEFAULT_NAME
+    budget: Budget = FREE
 
 
 def planned(
@@ -74,6 +89,7 @@ def planned(
     folds: int | None = None,
     refit: bool = True,
     name: str = DEFAULT_NAME,
+    budget: Budget = FREE,
 ) -> Plan:
     """What to build of this study, what is None being chosen by its data.
 
@@ -85,7 +101,7 @@ def planned(
         learners = DEFAULT_LEARNERS[prepared.problem.target.task]
     if top is None and chosen is not None:
         top = DEFAULT_TOP
-    return Plan(learners, methods, top, chosen, name)
+    return Plan(learners, methods, top, chosen, name, budget)
 
 
 def may_be_called(name: str) -> bool:
@@ -124,13 +140,35 @@ class Builder:
         learners.check_names(plan.learners, self.prepared.problem.target.task)
         began = time.perf_counter()
         pool, candidates = self.candidates(plan, n_workers, deadline)
-        methods = tuple(dict.fromkeys((BEST, *plan.methods)))
-        assembled = [assemble(method, candidates, pool) for method in methods]
-        chosen = min(assembled, key=lambda each: each.loss)
-        candidates = _written(chosen, candidates, n_workers)
-        record = self._described(plan, pool, candidates, assembled, chosen)
+        single = self._reweighted(plan, pool, n_workers)
+        if not plan.budget.is_free:
+            single, candidates = (
+                [_costed(_written(each, n_workers), pool) for each in group]
+                for group in (single, candidates)
+            )
+        affordable = _affordable(candidates, plan.budget)
+        combined = (BEST, *(each for each in plan.methods if each in METHODS))
+        assembled = [
+            assemble(each, affordable, pool, plan.budget) for each in dict.fromkeys(combined)
+        ]
+        assembled = [trimmed(each) for each in assembled] + [alone(each, pool) for each in single]
+        possible = [each for each in assembled if plan.budget.holds(each.members)]
+        best = min(possible, key=lambda each: each.loss)
+        members = [_costed(_written(each, n_workers), pool) for each in best.members]
+        chosen = replace(best, members=members)
+        record = self._described(plan, pool, candidates, possible, chosen)
         record["seconds"] = round(time.perf_counter() - began, 3)
-        return self._keep(plan.name, chosen, candidates, record)
+        return self._keep(plan.name, chosen, record)
+
+    def _reweighted(self, plan: Plan, pool: Pool, n_workers: int) -> list[Candidate]:
+        """The best trial's network in a bag, and boosted, if that is asked for."""
+        trials = self.store.ranked()[:1]
+        found = []
+        if trials and "bagging" in plan.methods:
+            found.append(bagged(self.prepared, pool, trials[0], n_workers))
+        if trials and "boosting" in plan.methods:
+            found.append(boosted(self.prepared, pool, trials[0]))
+        return found
 
     def candidates(
         self, plan: Plan, n_workers: int, deadline: float
@@ -142,11 +180,10 @@ class Builder:
         if plan.folds is None:
             pool = validation_pool(prepared)
             found = stored_networks(self.store, trials, pool)
-            found += trained_learners(plan.learners, prepared, pool, self.seed, n_workers)
         else:
             pool = fold_pool(prepared, plan.folds)
             found = folded_networks(prepared, pool, trials, n_workers, deadline)
-            found += folded_learners(plan.learners, task, pool, self.seed, n_workers)
+        found += fitted_learners(plan.learners, task, pool, self.seed, n_workers)
         if not found:
             raise NoFiniteTrialError(
                 "there is nothing to build an ensemble from: no network is kept, and no learner "
@@ -165,10 +202,9 @@ class Builder:
         """In plain values, what was built and how good it is."""
         classes = pool.n_classes is not None
         loss = loss_for(classes=classes)
-        alone = {each.name: loss_of(loss, each.prediction, pool.y) for each in candidates}
         weights = chosen.combination.weights
-        _, kept = trimmed(chosen, candidates)
-        added = self._added(chosen, kept, pool)
+        added = self._added(chosen, pool)
+        taken = {each.name for each in chosen.members}
         expectation = self._expectation(assembled, pool)
         return {
             "method": chosen.method,
@@ -182,6 +218,7 @@ class Builder:
                     "method": each.method,
                     "loss": each.loss,
                     "score": self._score(each.prediction, pool),
+                    **(each.members[0].about if len(each.members) == 1 else {}),
                 }
                 for each in assembled
             ],
@@ -189,27 +226,28 @@ class Builder:
                 {
                     "name": each.name,
                     "models": each.part.n_models,
-                    "loss": alone[each.name],
+                    "loss": loss_of(loss, each.prediction, pool.y),
                     "score": self._score(each.prediction, pool),
                     "weight": None if weights is None else float(weights[place]),
                     "adds": added.get(each.name),
                     "bytes": each.part.n_bytes,
+                    "milliseconds": each.cost and each.cost.milliseconds,
                     "seconds": each.seconds,
                 }
-                for place, each in enumerate(candidates)
-                if each in kept
+                for place, each in enumerate(chosen.members)
             ],
-            "left_out": sorted(set(alone) - {each.name for each in kept}),
+            "left_out": sorted(each.name for each in candidates if each.name not in taken),
+            **figures(chosen, candidates, pool),
         }
 
-    def _added(self, chosen: Assembled, kept: Sequence[Candidate], pool: Pool) -> dict[str, float]:
-        """How much the loss rises without each member."""
-        classes = pool.n_classes is not None
-        if len(kept) < 2 or chosen.method == BEST:
+    def _added(self, chosen: Assembled, pool: Pool) -> dict[str, float]:
+        """How much the loss of rows that had no part in it rises without each member."""
+        classes, kept = pool.n_classes is not None, chosen.members
+        if len(kept) < 2:
             return {}
         rows = np.arange(len(pool.y))[:: -(-len(pool.y) // ADDED_ROWS)]
         predictions = np.stack([each.prediction[rows] for each in kept])
-        how = combiner(chosen.method, classes=classes)
+        how = combiner(chosen.method, kept, FREE, classes=classes)
         parts = np.unique(pool.folds[rows], return_inverse=True)[1].astype(np.int64)
         found = contributions(how, predictions, pool.y[rows], parts, classes=classes)
         return {each.name: float(value) for each, value in zip(kept, found, strict=True)}
@@ -230,21 +268,14 @@ class Builder:
         )
         return expected_score(evidence, pool.target, problem.metric, self.seed)
 
-    def _keep(
-        self,
-        name: str,
-        chosen: Assembled,
-        candidates: Sequence[Candidate],
-        record: dict[str, Any],
-    ) -> EnsembleRecord:
-        combination, kept = trimmed(chosen, candidates)
+    def _keep(self, name: str, chosen: Assembled, record: dict[str, Any]) -> EnsembleRecord:
         prepared, store = self.prepared, self.store
         model = EnsembleModel(
             prepared.encoding,
             prepared.problem.target,
-            tuple(each.name for each in kept),
-            tuple(each.part for each in kept),
-            combination,
+            tuple(each.name for each in chosen.members),
+            tuple(each.part for each in chosen.members),
+            chosen.combination,
             {"experiment": store.uid, "ensemble": name, "method": chosen.method},
         )
         (digest,) = store.artifacts.save_all([Artifact(*model.to_bytes())])
@@ -260,18 +291,42 @@ class Builder:
         return new
 
 
-def _written(chosen: Assembled, candidates: Sequence[Candidate], n_workers: int) -> list[Candidate]:
-    """The candidates, those that the chosen combination needs with the bytes to keep them as.
+def _affordable(candidates: Sequence[Candidate], budget: Budget) -> list[Candidate]:
+    """Those that fit the budget alone; raises ``UsageError`` if none does."""
+    found = [each for each in candidates if budget.holds([each])]
+    if found:
+        return found
+    costs = [each.cost for each in candidates if each.cost is not None]
+    least = min(each.milliseconds for each in costs), min(each.n_bytes for each in costs)
+    raise UsageError(
+        "no model fits --max-latency and --max-size: the quickest takes "
+        f"{least[0]:.2g} ms for 1,000 rows, the smallest {least[1]:,} bytes"
+    )
+
+
+def _costed(candidate: Candidate, pool: Pool) -> Candidate:
+    """Likewise with what it takes to predict and to be stored."""
+    if candidate.cost is not None:
+        return candidate
+
+    def ask(part: Part, X: NDArray[np.float32]) -> Values:
+        return part.outputs(X, pool.n_classes)
+
+    rows = np.resize(np.arange(len(pool.X)), MEASURED_ROWS)
+    measured = cost(
+        candidate.part, pool.X[rows], ask=ask, calls=3, size=lambda part: int(part.n_bytes)
+    )
+    return replace(candidate, cost=measured)
+
+
+def _written(candidate: Candidate, n_workers: int) -> Candidate:
+    """Likewise with the bytes that learners are kept as.
 
     Raises ``UsageError`` for a learner that cannot be kept.
     """
-    _, kept = trimmed(chosen, candidates)
+    if not isinstance(candidate.part, Learners):
+        return candidate
     try:
-        return [
-            replace(each, part=each.part.written(n_workers))
-            if each in kept and isinstance(each.part, Learners)
-            else each
-            for each in candidates
-        ]
+        return replace(candidate, part=candidate.part.written(n_workers))
     except UnsafeLearnerError as error:
         raise UsageError(str(error)) from error

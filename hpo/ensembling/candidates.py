@@ -4,99 +4,47 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import joblib
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from ensembles.losses import Values
 from ensembles.members import outputs
+from ensembles.value import Cost
 from hpo.data.schema import Task
 from hpo.ensembling import learners
 from hpo.ensembling.parts import Learners, Networks, Part
-from hpo.errors import NoFiniteTrialError, UsageError
+from hpo.ensembling.pools import Pool, View
+from hpo.errors import NoFiniteTrialError
 from hpo.handover import best_epochs
 from hpo.nn.threads import one_blas_thread
 from hpo.preparation import Prepared
-from hpo.search.folds import Folds, count_folds, deal_folds
-from hpo.search.problem import Problem
-from hpo.search.repeats import Job, pooled_target, repeat
+from hpo.search.folds import count_folds
+from hpo.search.repeats import Job, repeat
 from hpo.study_store import StudyStore
 from storage.errors import ArtifactError
 from storage.records import TrialRecord
-
-NESTED_FOLDS = 5
-"""Into how many parts rows are dealt that score a choice, where no folds trained the models."""
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """A model with a name, and its ``prediction`` (rows, outputs) for rows that it did not see.
 
-    ``seconds`` it took to train, None for one that was stored.
+    ``seconds`` it took to train, None for one that was stored; ``about`` tells more, in plain
+    values; ``cost`` is what it takes to predict 1,000 rows and to be stored, if it was measured.
     """
 
     name: str
     part: Part
     prediction: Values
     seconds: float | None
-
-
-@dataclass(frozen=True, eq=False)
-class Pool:
-    """Rows that no candidate's prediction saw, which say how good an ensemble is.
-
-    ``X`` (rows, inputs) encoded; ``y`` class indices (rows,), or standardised values (rows, 1);
-    ``target`` as metrics are measured against. ``folds`` (rows,): what is chosen by some is scored
-    on the others.
-    """
-
-    X: NDArray[np.float32]
-    y: NDArray[Any]
-    target: NDArray[Any]
-    folds: Folds
-    n_classes: int | None
-
-
-def fold_pool(prepared: Prepared, n_folds: int) -> Pool:
-    """The training and the validation rows, dealt to folds.
-
-    Raises ``UsageError`` where they cannot be: too few rows or groups, or rows in time.
-    """
-    problem = prepared.problem
-    dealt = problem.folds if problem.folds is not None else prepared.folds(n_folds)
-    if dealt is None:
-        why = "time decides how rows are split" if _in_time(prepared) else "the rows are too few"
-        raise UsageError(f"--folds {n_folds}: {why}; use --no-refit")
-    X = np.concatenate([problem.training.X, problem.validation.X])
-    y = np.concatenate([problem.training.targets[0], problem.validation.targets[0]])
-    return _pool(problem, X, y, pooled_target(problem), dealt)
-
-
-def validation_pool(prepared: Prepared) -> Pool:
-    """The rows that scored the trials: of the validation part, or of the folds of ``--cv``."""
-    problem = prepared.problem
-    scored = problem.scored
-    rows = problem.validation if problem.folds is None else problem.training
-    y = np.asarray(rows.targets[0])
-    n_folds = min(NESTED_FOLDS, len(y))
-    dealt = problem.folds
-    if dealt is None:
-        dealt = deal_folds(len(y), y if problem.target.classes else None, problem.seed, n_folds)
-    return _pool(problem, np.asarray(scored.X), y, scored.target, dealt)
-
-
-def _pool(
-    problem: Problem, X: NDArray[Any], y: NDArray[Any], target: NDArray[Any], folds: Folds
-) -> Pool:
-    n_classes = len(problem.target.classes) or None
-    y = y if n_classes else y.astype(np.float64)
-    return Pool(np.asarray(X, np.float32), y, target, folds, n_classes)
+    about: Mapping[str, Any] = field(default_factory=dict)
+    cost: Cost | None = None
 
 
 def folded_networks(
@@ -160,60 +108,21 @@ def stored_networks(
     return found
 
 
-def folded_learners(
+def fitted_learners(
     names: Sequence[str], task: Task, pool: Pool, seed: int, n_workers: int
 ) -> list[Candidate]:
-    """Learners of scikit-learn, a model for each fold."""
-    views = []
-    for fold in range(count_folds(pool.folds)):
-        own = pool.folds == fold
-        views.append(_View(pool.X[~own], _flat(pool.y[~own]), pool.X[own], np.flatnonzero(own)))
-    return _candidates(names, task, views, pool, seed, n_workers)
-
-
-def trained_learners(
-    names: Sequence[str], prepared: Prepared, pool: Pool, seed: int, n_workers: int
-) -> list[Candidate]:
-    """Learners that are trained on the training rows, and predict the validation rows.
-
-    With the folds of ``--cv`` a model for each fold.
-    """
-    problem = prepared.problem
-    if problem.folds is not None:
-        return folded_learners(names, problem.target.task, pool, seed, n_workers)
-    X, y = np.asarray(problem.training.X), _flat(np.asarray(problem.training.targets[0]))
-    view = _View(X, y, pool.X, np.arange(len(pool.y)))
-    return _candidates(names, problem.target.task, [view], pool, seed, n_workers)
-
-
-class _View(NamedTuple):
-    """The rows and targets that a model learns from, and those that it predicts, with places."""
-
-    X: NDArray[np.float32]
-    y: NDArray[Any]
-    hidden: NDArray[np.float32]
-    place: NDArray[np.int64]
-
-
-def _candidates(
-    names: Sequence[str],
-    task: Task,
-    views: Sequence[_View],
-    pool: Pool,
-    seed: int,
-    n_workers: int,
-) -> list[Candidate]:
+    """Learners of scikit-learn, a model for each view of the pool."""
     work = (
         joblib.delayed(_fitted)(name, task, view, seed, pool.n_classes)
         for name in names
-        for view in views
+        for view in pool.views
     )
     done = iter(joblib.Parallel(n_jobs=n_workers)(work))
     found = []
     for name in names:
-        own = [next(done) for _ in views]
+        own = [next(done) for _ in pool.views]
         prediction = np.empty((len(pool.y), pool.n_classes or 1))
-        for view, (_, predicted, _) in zip(views, own, strict=True):
+        for view, (_, predicted, _) in zip(pool.views, own, strict=True):
             prediction[view.place] = predicted
         part = Learners(tuple(model for model, _, _ in own))
         found.append(Candidate(name, part, prediction, sum(seconds for _, _, seconds in own)))
@@ -221,7 +130,7 @@ def _candidates(
 
 
 def _fitted(
-    name: str, task: Task, view: _View, seed: int, n_classes: int | None
+    name: str, task: Task, view: View, seed: int, n_classes: int | None
 ) -> tuple[Any, Values, float]:
     """The model, what it predicts for the rows that it did not see, and its seconds."""
     began = time.perf_counter()
@@ -229,15 +138,7 @@ def _fitted(
     with one_blas_thread(), threadpool_limits(1, user_api="openmp"), warnings.catch_warnings():
         # A model that has not converged is a candidate like others: its predictions are scored.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model = learners.make(name, task, view.y, seed).fit(view.X, view.y)
+        y = view.y if view.y.ndim == 1 else view.y[:, 0].astype(np.float64)
+        model = learners.make(name, task, y, seed).fit(view.X, y)
         predicted = outputs(model, view.hidden, n_classes)
     return model, predicted, time.perf_counter() - began
-
-
-def _flat(y: NDArray[Any]) -> NDArray[Any]:
-    """Targets (rows,) as learners of scikit-learn take them."""
-    return y if y.ndim == 1 else y[:, 0].astype(np.float64)
-
-
-def _in_time(prepared: Prepared) -> bool:
-    return prepared.steering is not None and prepared.steering.kind == "time"

@@ -116,6 +116,8 @@ def _written(part: Part, place: str, arrays: Arrays) -> dict[str, Any]:
     """The plain part of a member; its arrays go to ``arrays``."""
     if isinstance(part, Networks):
         arrays[f"{place}.params"] = np.asarray(part.params, np.float32)
+        if part.weights is not None:
+            arrays[f"{place}.weights"] = np.asarray(part.weights, np.float64)
         return {"kind": "networks", "architecture": part.architecture.to_json()}
     assert isinstance(part, Learners)
     for number, data in enumerate(part.written().stored or ()):
@@ -135,7 +137,10 @@ def _read(
             raise ValueError("the architecture of its networks does not fit its encodings")
         if params.shape != (len(params), architecture.n_params) or params.dtype != np.float32:
             raise ValueError(f"{params.dtype} parameters of shape {params.shape} do not fit")
-        return Networks(architecture, params)
+        weights = arrays.get(f"{place}.weights")
+        if weights is not None:
+            _check_shares(weights, len(params))
+        return Networks(architecture, params, weights)
     if record["kind"] != "learners":
         raise ValueError(f"it has members of the kind {record['kind']!r}")
     count = int(record["models"])
@@ -165,9 +170,13 @@ def _read_combination(
 ) -> Combination:
     if record["kind"] == "mean":
         weights = np.array(record["weights"], np.float64)
-        if weights.shape != (members,) or abs(weights.sum() - 1) > TOLERANCE:
-            raise ValueError(f"its weights {weights.tolist()} do not fit {members} members")
+        _check_shares(weights, members)
         return WeightedMean(weights)
     if record["kind"] != "model" or record["features"] not in KINDS:
         raise ValueError(f"it combines its members by {record['kind']!r}")
     return MetaModel(loads(arrays["meta"].tobytes()), record["features"], bool(target.classes))
+
+
+def _check_shares(weights: NDArray[Any], members: int) -> None:
+    if weights.shape != (members,) or not abs(weights.sum() - 1) <= TOLERANCE:
+        raise ValueError(f"weights of shape {weights.shape} do not fit {members} members")

@@ -38,10 +38,14 @@ class Part(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Networks:
-    """Networks of one shape; ``params`` (models, n_params) float32."""
+    """Networks of one shape; ``params`` (models, n_params) float32.
+
+    ``weights`` (models,), sum 1, of their mean; None if all count alike.
+    """
 
     architecture: Architecture
     params: NDArray[np.float32]
+    weights: Values | None = None
 
     @property
     def n_models(self) -> int:
@@ -56,7 +60,10 @@ class Networks:
     def outputs(self, X: NDArray[np.float32], n_classes: int | None) -> Values:
         """The mean of the networks' outputs."""
         del n_classes  # the architecture knows them
-        mean: Values = predict(self.architecture, self.params, X).mean(axis=0).astype(np.float64)
+        found = predict(self.architecture, self.params, X)
+        if self.weights is not None:
+            return np.tensordot(self.weights, found.astype(np.float64), axes=1)
+        mean: Values = found.mean(axis=0).astype(np.float64)
         return mean
 
 

@@ -24,3 +24,9 @@ CROSS_VALIDATION = 107
 
 SAMPLER = 106
 """The seed of one of Optuna's samplers."""
+
+BAG = 108
+"""With a fold: the rows that the networks of a bag are trained on, and their initial values."""
+
+BOOST = 109
+"""With a fold and a stage: the initial values of a network that is boosted."""

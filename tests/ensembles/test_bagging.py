@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -77,6 +77,72 @@ def test_a_row_of_weight_two_is_drawn_twice_as_often() -> None:
     bag = BaggingClassifier(n_estimators=200, random_state=0).fit(X, y, weights)
     drawn = bag.sample_counts_.sum(axis=0)
     assert drawn[::2].mean() / drawn[1::2].mean() == pytest.approx(2, rel=0.05)
+
+
+@pytest.mark.parametrize("features", [1.0, 0.5])
+@pytest.mark.parametrize("learner", [LogisticRegression(max_iter=1000), network(max_epochs=5)])
+def test_where_all_rows_take_part_the_learner_gets_their_weights(
+    learner: Any, features: float
+) -> None:
+    X, y = load_iris(return_X_y=True)
+    weights = np.arange(len(y)) % 4 / 2
+    bag = BaggingClassifier(
+        learner, n_estimators=1, bootstrap=False, max_features=features, random_state=0
+    ).fit(X, y, weights)
+    own = X[:, bag.estimators_features_[0]]
+    alone = clone(learner).set_params(random_state=bag.estimators_[0].random_state)
+    expected = alone.fit(own, y, sample_weight=weights).predict_proba(own)
+    np.testing.assert_allclose(bag.predict_proba(X), expected, rtol=1e-5)
+    np.testing.assert_array_equal(bag.sample_counts_, [weights > 0])
+
+
+def test_all_rows_that_have_a_weight_may_be_drawn_too() -> None:
+    """As many as there are: no chance is left, so the weights must not be lost."""
+    X, y = load_diabetes(return_X_y=True)
+    weights = np.arange(len(y)) % 3
+    common: dict[str, Any] = {"n_estimators": 2, "bootstrap": False, "random_state": 0}
+    there = int(np.count_nonzero(weights))
+    one, other = (
+        BaggingRegressor(Ridge(), max_samples=each, **common).fit(X, y, weights)
+        for each in (1.0, there)
+    )
+    np.testing.assert_array_equal(one.predict(X), other.predict(X))
+    np.testing.assert_allclose(one.predict(X), Ridge().fit(X, y, weights).predict(X))
+
+
+def test_without_bootstrap_a_part_of_the_rows_is_drawn_by_weight() -> None:
+    X, y = load_iris(return_X_y=True)
+    weights = np.where(np.arange(len(y)) % 3, 1.0, 0.0)
+    bag = BaggingClassifier(
+        KNeighborsClassifier(), n_estimators=4, bootstrap=False, max_samples=60, random_state=0
+    ).fit(X, y, weights)
+    assert bag.sample_counts_.sum(axis=1).tolist() == [60] * 4
+    assert bag.sample_counts_.max() == 1
+    assert not bag.sample_counts_[:, weights == 0].any()
+
+
+@pytest.mark.parametrize(
+    ("learner", "share", "message"),
+    [
+        (
+            DecisionTreeClassifier(),
+            120,
+            "120 rows cannot be drawn without bootstrap, as only 100 have a sample_weight above 0",
+        ),
+        (
+            KNeighborsClassifier(),
+            1.0,
+            "KNeighborsClassifier takes no sample_weight, and without bootstrap it learns from all",
+        ),
+    ],
+)
+def test_weights_that_can_neither_be_chances_nor_weights_are_refused(
+    learner: Any, share: float, message: str
+) -> None:
+    X, y = load_iris(return_X_y=True)
+    weights = np.where(np.arange(len(y)) % 3, 1.0, 0.0)
+    with pytest.raises(ValueError, match=message):
+        BaggingClassifier(learner, max_samples=share, bootstrap=False).fit(X, y, weights)
 
 
 def test_bagged_trees_are_a_random_forest() -> None:
@@ -190,9 +256,6 @@ def test_votes() -> None:
     np.testing.assert_allclose(shares * 5, np.round(shares * 5))
     counted = np.mean([np.eye(3)[each.predict(X)] for each in hard.estimators_], axis=0)
     np.testing.assert_allclose(shares, counted)
-    soft = BaggingClassifier(LinearSVC(), voting="soft", **common).fit(X, y)
-    with pytest.raises(ValueError, match="LinearSVC has no predict_proba"):
-        soft.predict(X)
     votes = BaggingClassifier(LinearSVC(), **common).fit(X, y).predict_proba(X)
     np.testing.assert_allclose(votes * 5, np.round(votes * 5))
 
@@ -213,9 +276,12 @@ def test_a_class_that_a_member_never_saw_is_improbable_for_it() -> None:
         ({"max_samples": 0}, "max_samples must be a share above 0 and up to 1.0, or 1 to 150"),
         ({"max_samples": 151}, "or 1 to 150, not 151"),
         ({"max_features": 1.5}, "max_features must be a share"),
-        ({"n_estimators": 0}, "n_estimators must be at least 1, got 0"),
+        ({"n_estimators": 0}, "n_estimators must be a whole number of at least 1, got 0"),
+        ({"n_estimators": 2.5}, "n_estimators must be a whole number of at least 1, got 2.5"),
+        ({"n_estimators": "5"}, "n_estimators must be a whole number of at least 1, got '5'"),
         ({"bootstrap": False, "oob_score": True}, "oob_score needs rows that members do not see"),
         ({"voting": "loud"}, "voting is one of auto, soft, hard, not 'loud'"),
+        ({"voting": "soft", "estimator": LinearSVC()}, "LinearSVC has no predict_proba, so votes"),
     ],
 )
 def test_what_cannot_be_is_said(params: dict[str, Any], message: str) -> None:

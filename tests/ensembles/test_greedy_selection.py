@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ensembles.greedy_selection import select, select_from_bags
+from ensembles.greedy_selection import select, select_from_bags, size_curve
 from ensembles.losses import LogLoss, Loss, SquaredLoss, loss_of
 from tests.ensembles.test_weights import LOSSES, problem
 
@@ -166,3 +166,32 @@ def test_bags_count_alike() -> None:
         steps=7,
     )
     np.testing.assert_allclose(found.weights, expected)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_size_curve_is_of_rows_that_the_selection_did_not_see(loss: Loss) -> None:
+    predictions, y = problem(loss, 4, 30, 2)
+    folds = np.arange(30) % 3
+    curve = size_curve(predictions, y, loss, folds, steps=6)
+    for size in range(1, 7):
+        total = 0.0
+        for fold in range(3):
+            rest, own = folds != fold, folds == fold
+            order, _ = all_steps(predictions[:, rest], y[rest], loss, size)
+            mean = np.mean([predictions[each][own] for each in order], axis=0)
+            total += loss_of(loss, mean, y[own]) * own.sum()
+        assert curve[size - 1] == pytest.approx(total / 30)
+
+
+def all_steps(
+    predictions: NDArray[Any], y: NDArray[Any], loss: Loss, steps: int
+) -> tuple[list[int], float]:
+    """Every step of a selection, found by asking for one more each time."""
+    chosen: list[int] = []
+    for _ in range(steps):
+        scores = [
+            loss_of(loss, np.mean([predictions[i] for i in [*chosen, each]], axis=0), y)
+            for each in range(len(predictions))
+        ]
+        chosen.append(int(np.argmin(scores)))
+    return chosen, min(scores)

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn import ensemble
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -25,12 +27,13 @@ from sklearn.model_selection import (
 )
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from ensembles import (
     GreedySelectionClassifier,
+    GreedySelectionRegressor,
     LeakError,
     StackingClassifier,
     StackingRegressor,
@@ -162,6 +165,25 @@ def test_a_row_on_both_sides_of_a_fold_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("folds", "message"),
+    [
+        ([(range(40), range(40, 60)), ([], range(40))], "fold 1 has none of the 60 rows to train"),
+        ([(range(40), [])], "fold 0 has none of the 60 rows to predict: leave it out of cv"),
+        ([(np.zeros(60, bool), np.ones(60, bool))], "fold 0 has none of the 60 rows to train on"),
+        ([], "cv has no folds: give pairs of rows"),
+    ],
+)
+@pytest.mark.parametrize("kind", [StackingClassifier, GreedySelectionClassifier])
+def test_folds_need_rows_on_both_sides(kind: Any, folds: Any, message: str) -> None:
+    X, y = random_rows()
+    pairs = [
+        tuple(np.asarray(side, dtype=None if len(side) else int) for side in fold) for fold in folds
+    ]
+    with pytest.raises(ValueError, match=message):
+        kind(classifiers(), cv=pairs).fit(X, y)
+
+
+@pytest.mark.parametrize(
     ("learner", "cv"),
     [(LogisticRegression(), "prefit"), (FrozenEstimator(LogisticRegression()), 3)],
 )
@@ -243,6 +265,64 @@ def test_stored_predictions_of_other_rows_are_refused() -> None:
     stored = Stored([DecisionTreeClassifier()], np.zeros((149, 3)), np.zeros((1, 149), bool))
     with pytest.raises(ValueError, match=r"old has stored predictions of shape \(149, 3\), not"):
         StackingClassifier([("old", stored)]).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        StackingClassifier,
+        GreedySelectionClassifier,
+        lambda learners: VotingClassifier(learners, voting="soft", weights="best"),
+    ],
+    ids=["stacking", "greedy", "voting"],
+)
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([range(0), range(150)], "old0 has no prediction for any row, and the ensemble learns"),
+        ([range(75), range(75, 150)], "no row has a prediction by each of old0, old1: give pred"),
+    ],
+)
+def test_predictions_that_leave_no_row_are_refused_before_any_training(
+    build: Any, rows: Any, message: str
+) -> None:
+    X, y = load_iris(return_X_y=True)
+    tree = DecisionTreeClassifier(max_depth=1).fit(X, y)
+    learners: list[tuple[str, Any]] = [("untouched", Untouchable())]
+    for place, own in enumerate(rows):
+        predictions = np.full((150, 3), np.nan)
+        predictions[own] = 1 / 3
+        stored = Stored([tree], predictions, np.isnan(predictions).all(axis=1)[None])
+        learners.append((f"old{place}", stored))
+    with pytest.raises(ValueError, match=message):
+        build(learners).fit(X, y)
+
+
+class Untouchable(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Must not be trained."""
+
+    def fit(self, X: NDArray[Any], y: NDArray[Any]) -> Untouchable:
+        raise AssertionError("it was trained")
+
+    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
+        raise AssertionError("it was asked")
+
+
+@pytest.mark.parametrize("kind", [StackingRegressor, GreedySelectionRegressor])
+def test_a_learner_that_predicts_nothing_is_named(kind: Any) -> None:
+    X, y = load_diabetes(return_X_y=True)
+    with pytest.raises(ValueError, match="nothing has no prediction for any row"):
+        kind([("ridge", Ridge()), ("nothing", Nothing())]).fit(X, y)
+
+
+class Nothing(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Says NaN of every row."""
+
+    def fit(self, X: NDArray[Any], y: NDArray[Any]) -> Nothing:
+        return self
+
+    def predict(self, X: NDArray[Any]) -> NDArray[Any]:
+        return np.full(len(X), np.nan)
 
 
 # Folds
@@ -343,8 +423,9 @@ def test_a_second_layer_sees_the_first_one_and_the_meta_model_both() -> None:
 @pytest.mark.parametrize("members", ["refit", "folds"])
 def test_layers_with_splits_in_time(members: str) -> None:
     X, y = load_diabetes(return_X_y=True)
+    second = [(f"{name}2", learner) for name, learner in regressors()]
     stack = StackingRegressor(
-        regressors(), layers=[regressors()], cv=TimeSeriesSplit(4), members=members
+        regressors(), layers=[second], cv=TimeSeriesSplit(4), members=members
     ).fit(X, y)
     tests = [test for _, test in TimeSeriesSplit(4).split(X)]
     # The second layer has nothing to learn from before the first fold's rows.
@@ -354,8 +435,33 @@ def test_layers_with_splits_in_time(members: str) -> None:
 
 def test_learners_of_a_further_layer_are_checked_too() -> None:
     X, y = load_iris(return_X_y=True)
-    with pytest.raises(ValueError, match=r"Ridge \(r\) should be a classifier"):
+    with pytest.raises(ValueError, match="the learner 'r' must be a classifier, not Ridge"):
         StackingClassifier(classifiers(), layers=[[("r", Ridge())]]).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([[("nb", GaussianNB())], [("nb", GaussianNB())]], "two layers have a learner .* 'nb'"),
+        ([[("untouched", GaussianNB())]], "the name 'untouched': give each learner a name of its"),
+        ([[("nb", GaussianNB()), ("nb", GaussianNB())]], "unique"),
+        ([("nb", GaussianNB())], "layers must be a list of lists of"),
+        ("nb", "layers must be a list of lists of"),
+        (None, "layers must be a list of lists of"),
+        ([[]], "non-empty list"),
+    ],
+)
+def test_layers_that_cannot_be_are_refused(layers: Any, message: str) -> None:
+    X, y = load_iris(return_X_y=True)
+    with pytest.raises(ValueError, match=message):
+        StackingClassifier([("untouched", Untouchable())], layers=layers).fit(X, y)
+
+
+def test_layers_are_set_as_a_whole() -> None:
+    stack = StackingClassifier(classifiers(), layers=[[("nb", GaussianNB())]], cv=3)
+    assert "nb" not in stack.get_params()
+    stack.set_params(layers=[[("logistic2", LogisticRegression(max_iter=500))]])
+    assert stack.fit(*load_iris(return_X_y=True)).names_ == ["logistic", "tree", "logistic2"]
 
 
 # The comparison
@@ -427,15 +533,76 @@ def test_frames_keep_their_columns() -> None:
     assert set(stack.predict(X)) == set(data.target_names)
 
 
+def coded(learner: Any) -> Any:
+    """A learner behind an encoder of the categories in the column ``shop``."""
+    return make_pipeline(
+        make_column_transformer((OneHotEncoder(), ["shop"]), remainder="passthrough"), learner
+    )
+
+
+def shops() -> tuple[Any, NDArray[Any]]:
+    """A frame with numbers, truths and categories."""
+    X, y = load_diabetes(return_X_y=True, as_frame=True)
+    frame = X[["bmi", "bp"]].assign(old=X["age"] > 0)
+    shop = np.where(X["sex"] > 0, "north", "south")
+    return frame.assign(shop=pd.Categorical(shop)), y.to_numpy()
+
+
+@pytest.mark.parametrize("frame_of", [lambda X: X, pl.from_pandas, np.asarray])
+def test_categories_are_not_passed_through(frame_of: Any) -> None:
+    X, y = shops()
+    name = r"3" if frame_of is np.asarray else "'shop'"
+    message = rf"feature {name} is not of numbers: encode it before the ensemble, or use passthr"
+    with pytest.raises(ValueError, match=message):
+        StackingRegressor([("untouched", Untaught())], passthrough=True).fit(frame_of(X), y)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.array([["2026-01-01"]] * 442, dtype="datetime64[ns]"), "feature 0 is not of numbers"),
+        (["a text"] * 442, r"they are not \(rows, features\), but of shape \(442,\)"),
+    ],
+)
+def test_neither_are_times_and_texts(X: Any, message: str) -> None:
+    y = load_diabetes().target
+    with pytest.raises(ValueError, match=message):
+        StackingRegressor([("untouched", Untaught())], passthrough=True).fit(X, y)
+
+
+class Untaught(RegressorMixin, Untouchable):  # type: ignore[misc]
+    """Likewise `Untouchable`, of values."""
+
+
+def test_categories_may_be_encoded_by_the_members_or_before_the_ensemble() -> None:
+    X, y = shops()
+    folds = KFold(3)
+    members = StackingRegressor([("ridge", coded(Ridge()))], cv=folds).fit(X, y)
+    whole = coded(StackingRegressor([("ridge", Ridge())], cv=folds, passthrough=True)).fit(X, y)
+    assert members.score(X, y) > 0.3
+    assert whole.score(X, y) > 0.3
+
+
+def test_numbers_and_truths_are_passed_through() -> None:
+    X, y = shops()
+    X = X.drop(columns="shop")
+    assert np.asarray(X).dtype == object
+    common: dict[str, Any] = {"cv": KFold(3), "passthrough": True}
+    frame = StackingRegressor([("ridge", Ridge())], **common).fit(X, y)
+    plain = X.to_numpy(np.float64)
+    array = StackingRegressor([("ridge", Ridge())], **common).fit(plain, y)
+    np.testing.assert_allclose(frame.predict(X), array.predict(plain))
+
+
 def test_sparse_rows() -> None:
-    X, y = load_iris(return_X_y=True)
-    learners = [("logistic", LogisticRegression(max_iter=1000)), *classifiers()[1:]]
+    X, y = load_diabetes(return_X_y=True)
     for passthrough in (False, True):
-        stack = StackingClassifier(learners, LogisticRegression(max_iter=5000), cv=3)
-        stack.set_params(passthrough=passthrough)
-        dense = stack.fit(X, y).predict_proba(X)
-        thin = stack.fit(sparse.coo_array(X), y).predict_proba(sparse.csr_array(X))
-        np.testing.assert_allclose(dense, thin, atol=1e-2)
+        # Linear models have another solver for sparse rows.
+        meta = DecisionTreeRegressor(max_depth=3, random_state=0)
+        stack = StackingRegressor(regressors()[1:], meta, cv=3, passthrough=passthrough)
+        dense = stack.fit(X, y).predict(X)
+        thin = stack.fit(sparse.coo_array(X), y).predict(sparse.csr_array(X))
+        np.testing.assert_allclose(dense, thin)
 
 
 def test_members_without_probabilities_are_sure() -> None:
@@ -465,12 +632,22 @@ def test_any_meta_model() -> None:
     [
         ({"meta_features": "logits"}, "meta_features is one of proba, log_odds, not 'logits'"),
         ({"members": "all"}, "members is 'refit' or 'folds', not 'all'"),
+        ({"final_estimator": Ridge()}, "final_estimator must be a classifier, not Ridge"),
+        ({"final_estimator": StandardScaler()}, "must be a classifier, not StandardScaler"),
+        ({"final_estimator": GaussianNB}, "final_estimator must be a classifier, not <class"),
+        ({"final_estimator": "ridge"}, "final_estimator must be a classifier, not 'ridge'"),
     ],
 )
-def test_what_cannot_be_is_said(params: dict[str, Any], message: str) -> None:
+def test_what_cannot_be_is_said_before_any_training(params: dict[str, Any], message: str) -> None:
     X, y = load_iris(return_X_y=True)
     with pytest.raises(ValueError, match=message):
-        StackingClassifier(classifiers(), **params).fit(X, y)
+        StackingClassifier([("untouched", Untouchable())], **params).fit(X, y)
+
+
+def test_the_meta_model_of_values_is_no_classifier() -> None:
+    X, y = load_diabetes(return_X_y=True)
+    with pytest.raises(ValueError, match="final_estimator must be a regressor, not GaussianNB"):
+        StackingRegressor(regressors(), GaussianNB()).fit(X, y)
 
 
 class Mean(RegressorMixin, BaseEstimator):  # type: ignore[misc]

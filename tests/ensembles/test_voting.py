@@ -22,7 +22,7 @@ from ensembles import (
     VotingRegressor,
 )
 from ensembles.greedy_selection import select
-from ensembles.losses import LogLoss, SquaredLoss
+from ensembles.losses import LogLoss, SquaredLoss, loss_of
 from ensembles.weights import simplex_weights
 
 FOLDS = KFold(4, shuffle=True, random_state=1)
@@ -88,6 +88,33 @@ def test_the_best_weights_are_those_of_out_of_fold_predictions() -> None:
     found = np.stack([cross_val_predict(each, X, y, cv=FOLDS) for _, each in regressors()])
     expected = simplex_weights(found[:, :, None], y[:, None], SquaredLoss())
     np.testing.assert_allclose(values.weights_, expected)
+
+
+def test_the_best_weights_of_hard_votes_are_those_of_the_votes() -> None:
+    X, y = load_iris(return_X_y=True)
+    X = X[:, :2]
+    learners = [*classifiers(), ("stump", DecisionTreeClassifier(max_depth=1))]
+    voting = VotingClassifier(learners, voting="hard", weights="best", cv=FOLDS).fit(X, y)
+    votes = np.stack([np.eye(3)[cross_val_predict(each, X, y, cv=FOLDS)] for _, each in learners])
+    np.testing.assert_array_equal(voting.out_of_fold_, votes)
+    np.testing.assert_allclose(voting.weights_, simplex_weights(votes, y, LogLoss()))
+    least = loss_of(LogLoss(), np.tensordot(voting.weights_, votes, 1), y)
+    for other in np.random.default_rng(0).dirichlet(np.ones(4), 200):
+        assert least <= loss_of(LogLoss(), np.tensordot(other, votes, 1), y)
+    shares = np.stack([np.eye(3)[each.predict(X)] for each in voting.estimators_])
+    np.testing.assert_allclose(voting.predict_proba(X), np.tensordot(voting.weights_, shares, 1))
+
+
+def test_what_is_stored_has_hard_votes_too() -> None:
+    X, y = load_iris(return_X_y=True)
+    predictions = np.full((150, 3), np.nan)
+    predictions[1::2] = [0.2, 0.5, 0.3]
+    tree = DecisionTreeClassifier(max_depth=1).fit(X[::2], y[::2])
+    stored = Stored([tree], predictions, (np.arange(150) % 2 == 0)[None])
+    learners = [*classifiers()[:1], ("stored", stored)]
+    voting = VotingClassifier(learners, weights="best", cv=FOLDS).fit(X, y)
+    assert np.isnan(voting.out_of_fold_[1, ::2]).all()
+    np.testing.assert_array_equal(voting.out_of_fold_[1, 1::2], [[0, 1, 0]] * 75)
 
 
 @pytest.mark.parametrize("members", ["refit", "folds"])
@@ -190,6 +217,24 @@ def test_what_cannot_be_is_said(params: dict[str, Any], message: str) -> None:
     X, y = load_iris(return_X_y=True)
     with pytest.raises(ValueError, match=message):
         VotingClassifier(classifiers(), **params).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"n_steps": 0}, "n_steps must be a whole number of at least 1, got 0"),
+        ({"n_steps": 2.5}, "n_steps must be a whole number of at least 1, got 2.5"),
+        ({"n_initial": -3}, "n_initial must be a whole number of at least 0, got -3"),
+        ({"n_bags": "two"}, "n_bags must be a whole number of at least 0, got 'two'"),
+        ({"n_bags": 2, "bag_share": 3}, "bag_share must be a number above 0 and up to 1, got 3"),
+        ({"bag_share": 0.0}, r"bag_share must be a number above 0 and up to 1, got 0\.0"),
+        ({"members": "all"}, "members is 'refit' or 'folds', not 'all'"),
+    ],
+)
+def test_a_selection_that_cannot_be_is_refused(params: dict[str, Any], message: str) -> None:
+    X, y = load_diabetes(return_X_y=True)
+    with pytest.raises(ValueError, match=message):
+        GreedySelectionRegressor(regressors(), **params).fit(X, y)
 
 
 def test_a_weight_stays_with_its_learner_when_another_one_is_dropped() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,22 +12,23 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, mean_squared_error
 
 from ensembles.combining import MetaModel, WeightedMean
+from ensembles.value import Cost
 from hpo import models
-from hpo.ensembling import learners
-from hpo.ensembling.assembling import BEST, METHODS, assemble
+from hpo.ensembling import learners, reweighted
+from hpo.ensembling.assembling import BEST, METHODS, Assembled, Budget, assemble
 from hpo.ensembling.building import Builder, Plan, default_folds
 from hpo.ensembling.candidates import (
-    fold_pool,
-    folded_learners,
+    Candidate,
+    fitted_learners,
     folded_networks,
     stored_networks,
-    trained_learners,
-    validation_pool,
 )
 from hpo.ensembling.model import EnsembleModel
 from hpo.ensembling.parts import Learners, Networks
+from hpo.ensembling.pools import Pool, fold_pool, validation_pool
 from hpo.errors import NoFiniteTrialError, UsageError
 from hpo.joined_study import JoinedStudy
+from hpo.nn import training
 from hpo.nn.network import predict
 from hpo.persistence import Network
 
@@ -99,7 +102,7 @@ def test_a_learner_of_a_fold_is_trained_on_the_others(experiment: JoinedStudy) -
     pool = fold_pool(experiment.prepared, 3)
     task = experiment.settings.task
     name = names(experiment)[-1]
-    (found,) = folded_learners([name], task, pool, 0, 1)
+    (found,) = fitted_learners([name], task, pool, 0, 1)
     for fold in range(3):
         own = pool.folds == fold
         y = pool.y if task == "classification" else pool.y[:, 0]
@@ -124,7 +127,7 @@ def test_learners_beside_stored_networks_are_trained_on_the_training_rows(
 ) -> None:
     prepared, task = experiment.prepared, experiment.settings.task
     pool = validation_pool(prepared)
-    (found,) = trained_learners([names(experiment)[-1]], prepared, pool, 0, 1)
+    (found,) = fitted_learners([names(experiment)[-1]], task, pool, 0, 1)
     X, y = prepared.problem.training.X, np.asarray(prepared.problem.training.targets[0])
     y = y if task == "classification" else y[:, 0].astype(np.float64)
     model = learners.make(names(experiment)[-1], task, y, 0).fit(X, y)
@@ -141,7 +144,7 @@ def test_a_method_is_scored_on_rows_that_it_did_not_learn_from(
 ) -> None:
     """Another target of one fold's rows changes what it is scored by, not what it predicts."""
     pool = fold_pool(experiment.prepared, 3)
-    found = folded_learners(names(experiment), experiment.settings.task, pool, 0, 1)
+    found = fitted_learners(names(experiment), experiment.settings.task, pool, 0, 1)
     before = assemble(method, found, pool)
     own = pool.folds == 1
     pool.y[own] = np.roll(pool.y[own], 7, axis=0)
@@ -155,7 +158,7 @@ def test_stacking_is_a_strongly_shrunk_model_of_log_odds(experiment: JoinedStudy
     if experiment.settings.task == "regression":
         pytest.skip("classes only")
     pool = fold_pool(experiment.prepared, 3)
-    found = folded_learners(("logistic", "knn"), "classification", pool, 0, 1)
+    found = fitted_learners(("logistic", "knn"), "classification", pool, 0, 1)
     stack = assemble("stacking", found, pool)
     logs = np.log(np.clip(np.stack([each.prediction for each in found]), 1e-3, 1 - 1e-3))
     columns = np.hstack(list(logs - logs.mean(axis=-1, keepdims=True)))
@@ -211,7 +214,7 @@ def test_it_predicts_new_rows_in_the_users_units(experiment: JoinedStudy) -> Non
 
 def test_bytes_and_back_predict_the_same_bits(experiment: JoinedStudy) -> None:
     for method in METHODS:
-        plan = Plan(names(experiment), (method,), top=1, folds=3, name=method)
+        plan = Plan(names(experiment), (method,), top=1, folds=2, name=method)
         builder(experiment).build(plan, 1)
         model = stored(experiment, method)
         assert isinstance(model, EnsembleModel)
@@ -289,8 +292,139 @@ def test_parts_know_how_large_they_are(experiment: JoinedStudy) -> None:
     (network,) = folded_networks(experiment.prepared, pool, experiment.store.ranked()[:1], 1, NEVER)
     assert isinstance(network.part, Networks)
     assert network.part.n_bytes == 3 * 4 * network.part.architecture.n_params
-    (learner,) = folded_learners(names(experiment)[-1:], experiment.settings.task, pool, 0, 1)
+    (learner,) = fitted_learners(names(experiment)[-1:], experiment.settings.task, pool, 0, 1)
     assert isinstance(learner.part, Learners)
     written = learner.part.written().stored
     assert written is not None
     assert learner.part.n_bytes == sum(len(each) for each in written) > 1000
+
+
+# Bags and boosting of the best trial's network
+
+
+def test_a_bag_is_of_bootstrap_samples_of_the_rows_of_the_other_folds(
+    experiment: JoinedStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    train = training.train
+
+    def watched(*arguments: Any, **named: Any) -> Any:
+        seen.append(arguments[3])
+        return train(*arguments, **named)
+
+    monkeypatch.setattr(reweighted, "train", watched)
+    monkeypatch.setattr(reweighted, "BAG_SIZE", 3)
+    pool = fold_pool(experiment.prepared, 3)
+    trial = experiment.store.ranked()[0]
+    found = reweighted.bagged(experiment.prepared, pool, trial, 1)
+    assert isinstance(found.part, Networks)
+    assert found.part.n_models == 9
+    for fold, rows in enumerate(seen):
+        outside = pool.folds != fold
+        np.testing.assert_array_equal(rows.X, pool.X[outside])
+        assert rows.weights.shape == (3, outside.sum())
+        assert (rows.weights.sum(axis=1) == outside.sum()).all()
+        assert 0.2 < (rows.weights == 0).mean() < 0.5  # about 1 / e
+        own = pool.folds == fold
+        networks = found.part.params[3 * fold : 3 * fold + 3]
+        said = predict(found.part.architecture, networks, pool.X[own]).mean(axis=0)
+        np.testing.assert_allclose(found.prediction[own], said, rtol=1e-4, atol=1e-6)
+
+
+def test_boosting_weighs_rows_by_what_the_stage_before_got_wrong(
+    experiment: JoinedStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    train = training.train
+
+    def watched(*arguments: Any, **named: Any) -> Any:
+        trained = train(*arguments, **named)
+        seen.append((arguments[3], trained.params))
+        return trained
+
+    monkeypatch.setattr(reweighted, "train", watched)
+    monkeypatch.setattr(reweighted, "STAGES", 3)
+    pool = fold_pool(experiment.prepared, 2)
+    trial = experiment.store.ranked()[-1]
+    found = reweighted.boosted(experiment.prepared, pool, trial)
+    assert isinstance(found.part, Networks)
+    assert found.part.weights is not None
+    assert found.part.weights.sum() == pytest.approx(1)
+    stages = found.about["stages"]
+    assert sum(map(len, stages)) == found.part.n_models
+    (first, params), (second, _) = seen[:2]
+    assert set(first.weights[0]) == {1.0}
+    said = predict(found.part.architecture, params, first.X)[0]
+    if experiment.settings.task == "classification":
+        wrong = said.argmax(axis=1) != first.targets[0]
+        error = wrong.mean()
+        importance = np.log((1 - error) / error) + np.log(2)
+        heavy, light = second.weights[0][wrong], second.weights[0][~wrong]
+        np.testing.assert_allclose(heavy / light[0], np.exp(importance), rtol=1e-4)
+    else:
+        distance = np.abs(said - first.targets[0])[:, 0]
+        relative = distance / distance.max()
+        error = relative.mean()
+        importance = np.log((1 - error) / error)
+        expected = np.exp(-importance * (1 - relative))
+        np.testing.assert_allclose(
+            second.weights[0] / second.weights[0].mean(), expected / expected.mean(), rtol=1e-3
+        )
+    assert stages[0][0] == pytest.approx({"error": error, "importance": importance}, rel=1e-3)
+
+
+@pytest.mark.parametrize("folds", [3, None])
+def test_bags_and_boosting_are_kept_and_come_back(
+    experiment: JoinedStudy, folds: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reweighted, "BAG_SIZE", 2)
+    monkeypatch.setattr(reweighted, "STAGES", 2)
+    for method in ("bagging", "boosting"):
+        # A worse one than the other models is not kept, so there is no other.
+        monkeypatch.setattr("hpo.ensembling.building.assemble", hopeless)
+        plan = Plan((), (method,), top=1, folds=folds, name=method)
+        record = builder(experiment).build(plan, 1).record
+        assert record["method"] == method
+        model = stored(experiment, method)
+        assert isinstance(model, EnsembleModel)
+        again = EnsembleModel.from_bytes(*model.to_bytes())
+        table = experiment.prepared.sealed.dataset.features
+        assert again.predict(table).tobytes() == model.predict(table).tobytes()
+
+
+def hopeless(method: str, candidates: Sequence[Candidate], pool: Pool, budget: Budget) -> Assembled:
+    return replace(assemble(method, candidates, pool, budget), loss=np.inf)
+
+
+# Budgets
+
+
+def test_an_ensemble_keeps_to_its_budget(experiment: JoinedStudy) -> None:
+    linear = names(experiment)[-1:]
+    free = builder(experiment).candidates(Plan((), top=3, folds=3), 1, NEVER)[1]
+    least = min(each.part.n_bytes for each in free)
+    for limit in (least * 2, least):
+        plan = Plan(linear, METHODS, 3, 3, budget=Budget(n_bytes=limit))
+        record = builder(experiment).build(plan, 1).record
+        assert sum(each["bytes"] for each in record["members"]) <= limit
+    assert len(record["members"]) == 1
+    assert "stacking" not in {each["method"] for each in record["methods"]}
+
+
+def test_slow_members_are_left_out(
+    experiment: JoinedStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock says that networks take a second, and learners a minute."""
+
+    def cost(part: Any, _X: Any, **_: Any) -> Cost:
+        return Cost(1000.0 if isinstance(part, Networks) else 60_000.0, part.n_bytes)
+
+    monkeypatch.setattr("hpo.ensembling.building.cost", cost)
+    linear = names(experiment)[-1:]
+    for limit, most in ((1000, 1), (2500, 2), (70_000, 4)):
+        plan = Plan(linear, ("mean", "greedy"), 3, 3, budget=Budget(limit))
+        record = builder(experiment).build(plan, 1).record
+        assert sum(each["milliseconds"] for each in record["members"]) <= limit
+        assert len(record["members"]) <= most
+    with pytest.raises(UsageError, match="no model fits --max-latency and --max-size: the quick"):
+        builder(experiment).build(Plan((), top=2, folds=3, budget=Budget(999)), 1)

@@ -25,6 +25,13 @@ from tests.storage.databases import SERVERS, Database, fresh_database, login
 from tests.storage.interleaving import Other, at, listening
 
 on_servers = pytest.mark.parametrize("database", SERVERS, indirect=True)
+on_either_server = pytest.mark.parametrize(
+    "database",
+    ["postgresql", pytest.param("mysql", marks=pytest.mark.slow)],
+    indirect=True,
+)
+"""As `on_servers`, but the second one only with the slow tests."""
+
 on_bare_servers = pytest.mark.parametrize("bare_database", SERVERS, indirect=True)
 
 ATTRIBUTES = models.StudyUserAttributeModel.__table__
@@ -162,19 +169,19 @@ def lose_answers_to_commits(line: Line, step: int) -> None:
         line.assert_done(f"study {nth}", ran)
 
 
-@on_servers
+@on_either_server
 def test_a_connection_that_is_cut_in_front_of_a_statement_changes_nothing(line: Line) -> None:
     try_at_statements(line, line.proxy.cut, STEP)
 
 
-@on_servers
+@on_either_server
 def test_a_connection_that_the_server_ends_in_front_of_a_statement_changes_nothing(
     line: Line,
 ) -> None:
     try_at_statements(line, line.database.terminate, STEP)
 
 
-@on_servers
+@on_either_server
 def test_a_commit_whose_answer_is_lost_is_not_done_twice(line: Line) -> None:
     lose_answers_to_commits(line, 7)
 

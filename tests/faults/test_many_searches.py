@@ -187,22 +187,22 @@ def run_and_compare(
     assert_one_search_could_have_done_it(database, folder, calm, calm_database, survivors)
 
 
-def kinds(*, slow: str) -> pytest.MarkDecorator:
-    """Every kind of database; one of them only with the slow tests."""
+def kinds(*, quick: str) -> pytest.MarkDecorator:
+    """Every kind of database; all but one of them only with the slow tests."""
     params = [
-        pytest.param(kind, marks=[pytest.mark.slow] if kind == slow else []) for kind in KINDS
+        pytest.param(kind, marks=[] if kind == quick else [pytest.mark.slow]) for kind in KINDS
     ]
     return pytest.mark.parametrize("bare_database", params, indirect=True)
 
 
-@kinds(slow="mysql")
+@kinds(quick="sqlite")
 def test_eight_searches_started_together_lead_to_the_trials_of_one(
     hpo: Hpo, tmp_path: Path, bare_database: Database
 ) -> None:
     run_and_compare(hpo, tmp_path, bare_database)
 
 
-@kinds(slow="postgresql")
+@kinds(quick="postgresql")
 def test_eight_searches_of_which_two_are_killed_lead_to_the_trials_of_one(
     hpo: Hpo, tmp_path: Path, bare_database: Database
 ) -> None:

@@ -236,7 +236,8 @@ def test_a_name_that_mysql_takes_for_anothers_is_refused_in_one_line(
     command = (*COMMAND, "--trials", 2, "--storage", database.url)
     assert hpo(*command).code == 0
     before = database.text()
-    for name in ("Iris", "íris", "iris "):
+    # Only MySQL takes names for one that differ in case, accents or blanks at the end.
+    for name in ("Iris", "íris", "iris ") if database.kind == "mysql" else ("Iris",):
         ran = hpo(*command, "--study", name)
         if database.kind == "mysql":
             assert (ran.code, ran.out) == (4, "")

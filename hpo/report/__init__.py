@@ -1,0 +1,1 @@
+"""Pictures of what a storage holds, from plain records only."""
