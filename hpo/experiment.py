@@ -331,7 +331,7 @@ def _stored(
     target = network.target
     units = prediction if target.classes else target.inverse(prediction)
     laid = rows.laid_out(in_doubles(units, target), about.name)
-    return Stored(estimators, laid, rows.seen)
+    return Stored(estimators, laid, rows.seen, labels_of(target) if target.classes else None)
 
 
 def _of_folds(name: str, count: int) -> list[str]:
