@@ -15,6 +15,10 @@ from ensembles.combining import aligned_proba, votes
 from ensembles.losses import Values
 from ensembles.protocols import BatchLearner
 
+STACK = 16
+"""Members that are trained as one stack. What they share is learnt from the rows of all of them, so
+this must not depend on how many processes there are."""
+
 LARGEST_SEED = np.iinfo(np.int32).max
 
 
@@ -59,6 +63,7 @@ def fit_members(
     params : what is different in each copy
     weights : (members, rows), not negative; a row of weight 0 is not there. For a learner that
         takes no weights they must be whole numbers: rows are repeated so often.
+    n_jobs : processes; networks are trained in stacks of `STACK`, whatever it is
 
     Raises
     ------
@@ -68,7 +73,14 @@ def fit_members(
     if isinstance(estimator, BatchLearner):
         # The first one's seed is also that of what all of them share, such as the order of rows.
         leader = clone(estimator).set_params(**params[0])
-        members = list(leader.fit_many(X, y, params, weights))
+        starts = range(0, len(params), STACK)
+        stacks = (
+            joblib.delayed(_fit_stack)(leader, X, y, params[each : each + STACK], part)
+            for each in starts
+            for part in [weights[each : each + STACK]]
+        )
+        parts = joblib.Parallel(n_jobs=n_jobs if len(starts) > 1 else 1)(stacks)
+        members = [member for part in parts for member in part]
         lost = sum(getattr(each, "diverged_", False) for each in members)
         if lost:
             raise ValueError(
@@ -82,6 +94,16 @@ def fit_members(
     )
     fitted: list[Any] = joblib.Parallel(n_jobs=n_jobs)(work)
     return fitted
+
+
+def _fit_stack(
+    leader: Any,
+    X: Any,
+    y: NDArray[Any],
+    params: Sequence[Mapping[str, Any]],
+    weights: NDArray[Any],
+) -> list[Any]:
+    return list(leader.fit_many(X, y, params, weights))
 
 
 def fit_one(estimator: Any, X: Any, y: NDArray[Any], weights: NDArray[Any]) -> Any:

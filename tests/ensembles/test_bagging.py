@@ -307,3 +307,14 @@ def test_the_order_of_members_does_not_matter() -> None:
     before = bag.predict(X)
     bag.estimators_ = bag.estimators_[::-1]
     np.testing.assert_allclose(bag.predict(X), before)
+
+
+def test_stacks_do_not_depend_on_the_number_of_processes() -> None:
+    X, y = load_iris(return_X_y=True)
+    net = network(max_epochs=3)
+    one, two = (
+        BaggingClassifier(net, n_estimators=20, random_state=0, n_jobs=jobs).fit(X, y)
+        for jobs in (1, 2)
+    )
+    assert len({each.scaling_ is one.estimators_[0].scaling_ for each in one.estimators_}) == 2
+    np.testing.assert_array_equal(one.predict_proba(X), two.predict_proba(X))

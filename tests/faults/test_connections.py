@@ -225,7 +225,7 @@ def tables(database: Database) -> list[tuple[Any, ...]]:
     return [*sorted(columns), tuple(map(str, versions))]
 
 
-@on_servers
+@on_either_server
 def test_a_server_that_is_away_for_two_seconds_is_waited_for(line: Line) -> None:
     back = threading.Timer(2, line.proxy.accept)
 
@@ -250,7 +250,7 @@ def test_a_server_that_stays_away_ends_the_search_in_one_line(line: Line) -> Non
     line.assert_ended_in_one_line("other", ran, "the connection to the database failed: ")
 
 
-@on_servers
+@on_either_server
 @pytest.mark.usefixtures("impatient")
 def test_a_server_that_says_nothing_ends_the_search_in_one_line(line: Line) -> None:
     began = time.monotonic()
