@@ -5,9 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +19,7 @@ import numpy as np
 import pytest
 
 from hpo.data.loading import load
+from hpo.ensembling.assembling import BEST, Assembled, assemble
 from tests.ensembling.conftest import QUICK
 from tests.running import Hpo
 from tests.storage.damaging import flip
@@ -339,3 +344,52 @@ def test_ensembles_are_counted_by_doctor_and_left_by_gc(hpo: Hpo, built: Path) -
     sick = hpo("doctor")
     assert "an ensemble: " in sick.out
     assert digest in sick.out
+
+
+WITHOUT_PICKLE = """
+import pickle, sys
+import hpo.prediction, optuna, skops.io, sklearn.ensemble  # what they import may read caches
+
+def forbidden(*_, **__):
+    raise AssertionError("unpickled")
+
+class Unpickler:
+    def __init__(self, *_, **__):
+        forbidden()
+
+pickle.load = pickle.loads = forbidden
+pickle.Unpickler = pickle._Unpickler = Unpickler
+found, ready, model = hpo.prediction.stored_model("iris", sys.argv[1], "mixed")
+table = hpo.prediction.new_rows(sys.argv[2], found, model)
+for line in hpo.prediction.predicted(model, table, proba=True):
+    print(*line, sep=",")
+"""
+
+
+def test_networks_and_trees_load_in_a_process_that_cannot_unpickle(
+    hpo: Hpo, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bad_alone(method: str, *others: Any) -> Assembled:
+        found = assemble(method, *others)
+        return replace(found, loss=1e9) if method == BEST else found
+
+    monkeypatch.setattr("hpo.ensembling.building.assemble", bad_alone)
+    learners = ("--with", "forest,hist_gradient_boosting", "--methods", "mean", "--name", "mixed")
+    ran = hpo("ensemble", "iris", *BUILD, *learners, "--json")
+    assert ran.code == 0, ran.err
+    built = ran.document
+    names = {each["name"] for each in built["members"]}
+    assert names >= {"forest", "hist_gradient_boosting"}
+    assert len(names) == 4
+    path = table(folder / "new.csv", "iris")
+    ran = hpo("predict", "iris", "--model", "mixed", "--input", path, "--proba")
+    url = f"sqlite:///{folder}/hpo.db"
+    other = subprocess.run(
+        [sys.executable, "-c", WITHOUT_PICKLE, url, str(path)],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert other.returncode == 0, other.stderr
+    assert other.stdout == ran.out
