@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from importlib import import_module
@@ -22,6 +23,19 @@ import_module("hpo.rehearsal")
 # cores are shared.
 settings.register_profile("gate", derandomize=True, deadline=None)
 settings.load_profile("gate")
+
+
+MEMORY, ROOM = Path("/dev/shm"), 2**31
+
+
+def pytest_configure() -> None:
+    """Keep the folders of tests in memory where there is room.
+
+    To write to a disk for good takes most of the time of a test that stores a study, and no test
+    cuts the power.
+    """
+    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.fixture
