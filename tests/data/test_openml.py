@@ -21,6 +21,14 @@ from tests.data.making import refusal
 from tests.openml import Openml, point_to, serving
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _little_to_collect() -> Iterator[None]:
+    """What there was before is no garbage of these tests, and takes long to look through."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def _sockets() -> Iterator[None]:
     """Scikit-learn leaves answers that are errors to the garbage collector, which warns of it."""
