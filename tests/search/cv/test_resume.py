@@ -335,6 +335,7 @@ def named_scores(estimator: Any, X: Any, y: Any) -> dict[str, float]:
     return {"r2": estimator.score(X, y), "size": float(np.abs(estimator.coef_).sum())}
 
 
+@pytest.mark.parametrize("place", ["ours"], indirect=True)
 def test_an_error_that_ends_the_search_leaves_what_was_finished(place: Place) -> None:
     X, y = np.zeros((9, 1)), np.zeros(9)
     places = {"place": FloatDistribution(0, 1)}
