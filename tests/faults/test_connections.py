@@ -239,7 +239,7 @@ def test_a_server_that_is_away_for_two_seconds_is_waited_for(line: Line) -> None
     line.assert_done("other", ran)
 
 
-@on_servers
+@on_either_server
 @pytest.mark.usefixtures("impatient")
 def test_a_server_that_stays_away_ends_the_search_in_one_line(line: Line) -> None:
     began = time.monotonic()
@@ -260,7 +260,7 @@ def test_a_server_that_says_nothing_ends_the_search_in_one_line(line: Line) -> N
     line.assert_ended_in_one_line("other", ran, "the connection to the database failed: ")
 
 
-@on_servers
+@on_either_server
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("moment", [RESULTS, "COMMIT"])
 def test_what_a_stalled_line_delivers_late_is_not_done_twice(

@@ -11,13 +11,14 @@ import os
 import shutil
 import sqlite3
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.mark import ParameterSet
 from sqlalchemy.engine import URL, make_url
 
 from tests.running import Trial
@@ -251,6 +252,11 @@ def _empty(database: Database) -> None:
             cursor.execute(f"DELETE FROM {name}")
 
 
+def quick_on(*quick: str, of: Sequence[str] = KINDS) -> list[ParameterSet]:
+    """Kinds of databases as parameters; all but these only with the slow tests."""
+    return [pytest.param(kind, marks=[] if kind in quick else [pytest.mark.slow]) for kind in of]
+
+
 def require(kind: str) -> None:
     """Leave out the test if there is no such server; in CI, where there must be one, fail."""
     reason = _unreachable(kind, server_url(kind))
@@ -282,7 +288,9 @@ def _url(kind: str, name: str) -> str:
     if kind == "mysql":
         return server.set(database=name).render_as_string(hide_password=False)
     # By the application's name the connections of one test are told from all others.
-    own = {"options": f"-csearch_path={name}", "application_name": name}
+    # No test cuts the power, so none has to wait for the disk.
+    options = f"-csearch_path={name} -csynchronous_commit=off"
+    own = {"options": options, "application_name": name}
     return server.update_query_dict(own).render_as_string(hide_password=False)
 
 

@@ -9,7 +9,7 @@ from optuna.storages._rdb import models
 from optuna.testing.pytest_storages import StorageTestCase
 
 from storage.trials import RoundStorage
-from tests.storage.databases import KINDS, fresh_database
+from tests.storage.databases import fresh_database, quick_on
 
 TABLES = [
     table
@@ -18,7 +18,7 @@ TABLES = [
 ]
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=quick_on("sqlite", "postgresql"))
 def opened(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RoundStorage]:

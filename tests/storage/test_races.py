@@ -26,10 +26,15 @@ from hpo.settings import Settings
 from storage import ledger
 from storage.records import Look
 from storage.trials import RoundStorage
-from tests.storage.databases import Database
+from tests.storage.databases import Database, quick_on
 from tests.storage.interleaving import let_in_before
 
 TRIALS = 8
+
+later_on_mysql = pytest.mark.parametrize(
+    "database", quick_on("sqlite", "postgresql"), indirect=True
+)
+"""On MySQL with the slow tests; the races below without it are its quick ones."""
 
 
 # Optuna's own calls
@@ -241,6 +246,7 @@ def test_two_searches_that_create_a_round_at_once_create_one(
     assert database.sql("SELECT round FROM hpo_rounds") == [(0,)]
 
 
+@later_on_mysql
 def test_of_two_searches_that_begin_a_round_from_other_trials_one_wins(
     database: Database, searches: Pair
 ) -> None:
@@ -265,6 +271,7 @@ def test_of_two_searches_that_begin_a_round_from_other_trials_one_wins(
     assert first.store.points() == points
 
 
+@later_on_mysql
 def test_a_trial_that_stock_optuna_adds_while_a_round_is_created_comes_after_it(
     database: Database, searches: Pair
 ) -> None:
@@ -296,6 +303,7 @@ def test_two_searches_that_create_a_study_at_once_share_it(
     assert database.count("hpo_owners") == 0
 
 
+@later_on_mysql
 def test_a_result_that_comes_after_its_lease_ran_out_is_dropped(
     database: Database, searches: Pair
 ) -> None:
@@ -320,6 +328,7 @@ def test_a_result_that_comes_after_its_lease_ran_out_is_dropped(
     assert [slot.number for slot in second.store.claim(TRIALS)] == list(range(count, TRIALS))
 
 
+@later_on_mysql
 def test_a_result_at_the_moment_in_which_its_trial_is_taken_away_is_entered_once(
     database: Database, searches: Pair
 ) -> None:
@@ -333,6 +342,7 @@ def test_a_result_at_the_moment_in_which_its_trial_is_taken_away_is_entered_once
     assert states(database)[: len(slots)] == ["COMPLETE"] * len(slots)
 
 
+@later_on_mysql
 def test_a_trial_at_the_moment_in_which_its_late_result_comes_is_the_new_owners(
     database: Database, searches: Pair
 ) -> None:
@@ -347,6 +357,7 @@ def test_a_trial_at_the_moment_in_which_its_late_result_comes_is_the_new_owners(
     assert database.count("trial_values") == 0
 
 
+@later_on_mysql
 def test_two_searches_that_come_to_the_same_winner_look_at_the_test_rows_once(
     database: Database, searches: Pair
 ) -> None:
@@ -369,6 +380,7 @@ def test_two_searches_that_come_to_the_same_winner_look_at_the_test_rows_once(
     assert database.count("hpo_test_looks") == 1
 
 
+@later_on_mysql
 def test_a_beat_at_the_moment_in_which_its_owner_is_taken_for_dead_enters_it_anew(
     database: Database, searches: Pair
 ) -> None:

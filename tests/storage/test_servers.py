@@ -30,11 +30,15 @@ from storage.records import Result, Slot
 from storage.trials import RoundStorage
 from tests.running import Hpo, stock_optuna_at
 from tests.storage import databases
-from tests.storage.databases import SERVERS, Database, fresh_database, login, require
+from tests.storage.databases import SERVERS, Database, fresh_database, login, quick_on, require
 from tests.storage.making import bare
 
 on_servers = pytest.mark.parametrize("database", SERVERS, indirect=True)
 on_bare_servers = pytest.mark.parametrize("bare_database", SERVERS, indirect=True)
+later_on_mysql = pytest.mark.parametrize(
+    "database", quick_on("sqlite", "postgresql"), indirect=True
+)
+"""On MySQL only with the slow tests."""
 
 COMMAND = (
     "search", "iris", "--rounds", 2, "--hidden", 4, "--epochs", 4, "--seed", 3, "--json",
@@ -73,9 +77,12 @@ def test_without_a_server_tests_are_left_out_and_in_ci_they_fail(
 def test_a_fresh_database_is_empty_and_gone_afterwards(
     bare_database: Database, tmp_path: Path
 ) -> None:
-    RoundStorage(bare_database.url).close()
+    assert bare_database.tables() == []
+    bare_database.sql("CREATE TABLE studies (study_id int)")
     with fresh_database(bare_database.kind, tmp_path) as other:
-        RoundStorage(other.url).create_new_study([], "study")
+        assert other.tables() == []
+        other.sql("CREATE TABLE studies (study_id int)")
+        other.sql("INSERT INTO studies VALUES (1)")
         assert (bare_database.count("studies"), other.count("studies")) == (0, 1)
     names = databases._on_server(
         bare_database.kind, "SELECT schema_name FROM information_schema.schemata"
@@ -87,6 +94,7 @@ def test_a_fresh_database_is_empty_and_gone_afterwards(
 # What they hold
 
 
+@on_servers
 def test_a_search_on_a_server_stores_what_it_stores_in_a_file(
     hpo: Hpo, tmp_path: Path, database: Database
 ) -> None:
@@ -153,6 +161,7 @@ def test_tables_on_mysql_are_those_of_optuna_but_for_parts_of_seconds(
     assert found["trials"].count("datetime(6)") == 2
 
 
+@later_on_mysql
 def test_a_round_of_thousands_of_trials(database: Database, rounds: RoundStorage, uid: str) -> None:
     size = 3000
     space = {name: FloatDistribution(0.0, 1.0) for name in ("a", "b")}
@@ -198,7 +207,7 @@ def test_long_values_are_stored_whole(rounds: RoundStorage) -> None:
     assert np.array_equal(predictions[0], prediction)
 
 
-@on_servers
+@pytest.mark.parametrize("database", quick_on("mysql", of=SERVERS), indirect=True)
 def test_a_table_of_many_long_columns_is_searched_and_gone_on_with(
     hpo: Hpo, tmp_path: Path, database: Database
 ) -> None:
@@ -230,6 +239,7 @@ def test_a_study_may_have_any_name(hpo: Hpo, database: Database) -> None:
         assert list(database.stored_trials(name)) == [0, 1]
 
 
+@pytest.mark.parametrize("database", quick_on("sqlite", "mysql"), indirect=True)
 def test_a_name_that_mysql_takes_for_anothers_is_refused_in_one_line(
     hpo: Hpo, database: Database
 ) -> None:
@@ -275,6 +285,7 @@ def networks(folder: Path) -> set[str]:
     return {path.stem for path in folder.glob("*.artifacts/*.npz")}
 
 
+@later_on_mysql
 def test_a_study_that_is_deleted_ends_the_search_in_one_line_and_its_networks_stay(
     hpo: Hpo, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,6 +337,7 @@ def test_a_study_that_is_deleted_and_whose_number_is_given_again_is_not_written_
     assert database.stored_trials("iris") == {}
 
 
+@later_on_mysql
 def test_a_study_that_is_renamed_is_searched_to_the_end(
     hpo: Hpo, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -343,6 +355,7 @@ def test_a_study_that_is_renamed_is_searched_to_the_end(
     assert database.stored_trials("iris") == {}
 
 
+@later_on_mysql
 def test_a_study_that_the_dashboard_renames_goes_on_under_its_new_name(
     hpo: Hpo, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -448,7 +461,7 @@ def test_the_clock_of_a_database_tells_parts_of_a_second(rounds: RoundStorage) -
     assert len({moment % 1 for moment in moments}) > 3
 
 
-@on_bare_servers
+@pytest.mark.parametrize("bare_database", quick_on("postgresql", of=SERVERS), indirect=True)
 def test_eight_threads_that_open_a_fresh_database_at_once_create_its_tables_once(
     bare_database: Database,
 ) -> None:
@@ -496,7 +509,7 @@ def test_a_user_who_may_not_write_is_told_so_in_one_line(hpo: Hpo, database: Dat
     assert database.text() == before
 
 
-@on_bare_servers
+@pytest.mark.parametrize("bare_database", quick_on("postgresql", of=SERVERS), indirect=True)
 def test_tables_of_a_newer_version_are_left_alone(bare_database: Database) -> None:
     RoundStorage(bare_database.url).close()
     bare_database.sql("UPDATE hpo_alembic_version SET version_num = '9999'")
