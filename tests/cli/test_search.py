@@ -850,6 +850,7 @@ def test_a_search_that_needs_nothing_more_was_not_stopped(hpo: Hpo) -> None:
     assert document["trials"] == {"complete": 12, "pruned": 0, "failed": 0}
 
 
+@pytest.mark.slow
 def test_two_searches_at_once_are_one(hpo: Hpo, tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     command = ("search", "wine", *QUICK, "--trials", 24, "--workers", 1, "--json")

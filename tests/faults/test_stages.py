@@ -139,7 +139,8 @@ def test_after_a_kill_at_a_stage_the_same_command_goes_on_to_the_same_trials(
     assert owners(folder) == []
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
+# After one rename is a moment before the next.
+@pytest.mark.parametrize("moment", ["before", pytest.param("after", marks=pytest.mark.slow)])
 def test_after_a_kill_at_the_rename_of_any_artifact_the_same_command_goes_on(
     helper: Helper, calm: Calm, tmp_path: Path, moment: str
 ) -> None:
