@@ -69,7 +69,7 @@ def expected_failures(search: NarrowingSearchCV) -> dict[str, str]:
         NarrowingSearchCV(
             MLPClassifier(max_epochs=10, batch_size=8, random_state=0),
             {"learning_rate": FloatDistribution(3e-3, 3e-2, log=True)},
-            **SHORT,
+            **SHORT | {"n_trials": 2},
         ),
     ],
     expected_failed_checks=expected_failures,
