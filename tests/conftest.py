@@ -29,11 +29,13 @@ MEMORY, ROOM = Path("/dev/shm"), 2**31
 
 
 def pytest_configure() -> None:
-    """Keep the folders of tests in memory where there is room.
+    """Keep the folders of tests in memory where there is room, and the BLAS to one thread.
 
-    To write to a disk for good takes most of the time of a test that stores a study, and no test
-    cuts the power.
+    The processes that run tests have a core each, and threads that wait spin. To write to a disk
+    for good takes most of the time of a test that stores a study, and no test cuts the power.
     """
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
     if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
