@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone, is_classifier
+from sklearn.base import ClassifierMixin, RegressorMixin, clone
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ensembles.combining import votes
-from ensembles.kinds import check_learner
+from ensembles.copies import Copies
 from ensembles.losses import Values
 from ensembles.members import own_seeds, takes_weights
 from ensembles.parameters import check_above_zero, check_count
@@ -22,7 +23,7 @@ from ensembles.row_weights import row_weights
 from ensembles.targets import classes_and_index, flat_values, most_probable
 
 
-class BaseAdaBoost(BaseEstimator):  # type: ignore[misc]
+class BaseAdaBoost(Copies):
     """What the classifier and the regressor share."""
 
     estimator: Any
@@ -31,21 +32,13 @@ class BaseAdaBoost(BaseEstimator):  # type: ignore[misc]
     resample: bool | str
     random_state: Any
 
-    def _default(self) -> Any:
-        raise NotImplementedError
-
-    def _learner(self) -> Any:
-        """A copy of the learner; ``ValueError`` if it is of the wrong kind."""
-        if self.estimator is None:
-            return self._default()
-        check_learner("estimator", self.estimator, classifier=is_classifier(self))
-        return clone(self.estimator)
-
+    @abstractmethod
     def _judge(self, member: Any, X: NDArray[Any], y: NDArray[Any], weights: Values) -> Round:
-        raise NotImplementedError
+        """What a fitted member's errors on the weighted rows make of their weights."""
 
+    @abstractmethod
     def _too_bad(self, error: float) -> str:
-        raise NotImplementedError
+        """What the user is told if the first member already has such an ``error``."""
 
     def _fit(self, X: NDArray[Any], y: NDArray[Any], given: Values | None) -> None:
         """Train the members, one after the other; ``y`` as they learn it."""

@@ -8,14 +8,14 @@ from typing import Any, Self
 import joblib
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone, is_classifier
+from sklearn.base import ClassifierMixin, RegressorMixin, clone
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import check_random_state
 from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ensembles.kinds import check_learner
+from ensembles.copies import Copies
 from ensembles.losses import Values
 from ensembles.members import draw_seeds, fit_members, fit_one, outputs, seeded, takes_weights
 from ensembles.parameters import check_count
@@ -26,7 +26,7 @@ from ensembles.targets import classes_and_index, flat_values, most_probable
 VOTES = ("auto", "soft", "hard")
 
 
-class BaseBagging(BaseEstimator):  # type: ignore[misc]
+class BaseBagging(Copies):
     """What the classifier and the regressor share."""
 
     def __init__(
@@ -54,16 +54,6 @@ class BaseBagging(BaseEstimator):  # type: ignore[misc]
 
     def _votes_hard(self) -> bool:
         return False
-
-    def _default(self) -> Any:
-        raise NotImplementedError
-
-    def _learner(self) -> Any:
-        """A copy of the learner; ``ValueError`` if it is of the wrong kind."""
-        if self.estimator is None:
-            return self._default()
-        check_learner("estimator", self.estimator, classifier=is_classifier(self))
-        return clone(self.estimator)
 
     def _fit(self, X: NDArray[Any], y: NDArray[Any], sample_weight: Any) -> None:
         """Train the members; ``y`` as they learn it."""
