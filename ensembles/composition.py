@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -129,9 +130,9 @@ class Composition(_BaseComposition):  # type: ignore[misc]
                 return int(each.n_features_in_)
         raise AttributeError("no member knows how many features there were")
 
+    @abstractmethod
     def _first_members(self) -> list[Any]:
         """Fitted members that saw the features themselves."""
-        raise NotImplementedError
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "members_")

@@ -6,6 +6,7 @@ Any regressor can be what learns.
 from __future__ import annotations
 
 import math
+from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -27,7 +28,7 @@ from ensembles.stages import Rows, Stage, stage_outputs
 from ensembles.targets import classes_and_index, flat_values, most_probable, places_of
 
 
-class BaseGradientBoosting(BaseEstimator):  # type: ignore[misc]
+class BaseGradientBoosting(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
     """What the classifier and the regressor share."""
 
     estimator: Any
@@ -40,8 +41,9 @@ class BaseGradientBoosting(BaseEstimator):  # type: ignore[misc]
     def _max_step(self) -> float:
         return math.inf
 
+    @abstractmethod
     def _targets(self, y: Any) -> NDArray[Any]:
-        raise NotImplementedError
+        """``y`` as the loss has it, (rows,): places of classes, or values."""
 
     def _fit(
         self, X: Any, y: NDArray[Any], sample_weight: Any, held_out: Rows | None, loss: BoostingLoss

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
@@ -65,8 +66,9 @@ class BaseStacking(Composition):
         self.members = members
         self.n_jobs = n_jobs
 
+    @abstractmethod
     def _default(self) -> Any:
-        raise NotImplementedError
+        """The meta-model if the user gives none."""
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
         check_members(self.members)
