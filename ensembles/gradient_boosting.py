@@ -31,12 +31,22 @@ from ensembles.targets import classes_and_index, flat_values, most_probable, pla
 class BaseGradientBoosting(BaseEstimator, metaclass=ABCMeta):  # type: ignore[misc]
     """What the classifier and the regressor share."""
 
-    estimator: Any
-    n_estimators: int
-    learning_rate: float
-    subsample: float
-    n_iter_no_change: int | None
-    random_state: Any
+    def __init__(
+        self,
+        estimator: Any = None,
+        *,
+        n_estimators: int = 100,
+        learning_rate: float = 0.1,
+        subsample: float = 1.0,
+        n_iter_no_change: int | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.estimator = estimator
+        self.n_estimators = n_estimators
+        self.learning_rate = learning_rate
+        self.subsample = subsample
+        self.n_iter_no_change = n_iter_no_change
+        self.random_state = random_state
 
     def _max_step(self) -> float:
         return math.inf
@@ -162,13 +172,15 @@ class GradientBoostingClassifier(ClassifierMixin, BaseGradientBoosting):  # type
         n_iter_no_change: int | None = None,
         random_state: Any = None,
     ) -> None:
-        self.estimator = estimator
-        self.n_estimators = n_estimators
-        self.learning_rate = learning_rate
-        self.subsample = subsample
+        super().__init__(
+            estimator,
+            n_estimators=n_estimators,
+            learning_rate=learning_rate,
+            subsample=subsample,
+            n_iter_no_change=n_iter_no_change,
+            random_state=random_state,
+        )
         self.max_step = max_step
-        self.n_iter_no_change = n_iter_no_change
-        self.random_state = random_state
 
     def _max_step(self) -> float:
         return math.inf if self.max_step is None else self.max_step
@@ -262,23 +274,6 @@ class GradientBoostingRegressor(RegressorMixin, BaseGradientBoosting):  # type: 
     train_deviance_ : twice that
     val_loss_ : likewise half of the mean squared error of the validation rows; None without these
     """
-
-    def __init__(
-        self,
-        estimator: Any = None,
-        *,
-        n_estimators: int = 100,
-        learning_rate: float = 0.1,
-        subsample: float = 1.0,
-        n_iter_no_change: int | None = None,
-        random_state: Any = None,
-    ) -> None:
-        self.estimator = estimator
-        self.n_estimators = n_estimators
-        self.learning_rate = learning_rate
-        self.subsample = subsample
-        self.n_iter_no_change = n_iter_no_change
-        self.random_state = random_state
 
     def _targets(self, y: Any) -> NDArray[Any]:
         return flat_values(y)

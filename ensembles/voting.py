@@ -29,8 +29,13 @@ BEST = "best"
 class BaseVoting(Composition):
     """What the classifier and the regressor share."""
 
-    weights: Any
-    cv: Any
+    def __init__(
+        self, estimators: Named, *, weights: Any = None, cv: Any = None, n_jobs: int | None = None
+    ) -> None:
+        self.estimators = estimators
+        self.weights = weights
+        self.cv = cv
+        self.n_jobs = n_jobs
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
         learners = self._learners()
@@ -143,11 +148,8 @@ class VotingClassifier(ClassifierMixin, BaseVoting):  # type: ignore[misc]
         cv: Any = None,
         n_jobs: int | None = None,
     ) -> None:
-        self.estimators = estimators
+        super().__init__(estimators, weights=weights, cv=cv, n_jobs=n_jobs)
         self.voting = voting
-        self.weights = weights
-        self.cv = cv
-        self.n_jobs = n_jobs
 
     def _votes_hard(self) -> bool:
         return self.voting == "hard"
@@ -183,14 +185,6 @@ class VotingRegressor(RegressorMixin, BaseVoting):  # type: ignore[misc]
     estimators_, named_estimators_, weights_ : as there
     out_of_fold_ : (members, rows, 1) with ``weights="best"``, else None
     """
-
-    def __init__(
-        self, estimators: Named, *, weights: Any = None, cv: Any = None, n_jobs: int | None = None
-    ) -> None:
-        self.estimators = estimators
-        self.weights = weights
-        self.cv = cv
-        self.n_jobs = n_jobs
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> Self:
         """Train the members; ``groups`` (rows,) for folds that keep them together."""
