@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,31 +63,17 @@ def select(
     """
     evidence = loss.evidence(predictions, y)
     affordable = _Budget(costs, budget, len(evidence))
-    ranked = np.argsort(mean_loss(loss, evidence, sample_weight), kind="stable")
-    order: list[int] = []
-    losses: list[float] = []
-    total = np.zeros(evidence.shape[1:])
-    taken = np.zeros(len(evidence), dtype=bool)
-    while len(order) < max(steps, 1):
-        possible = affordable.beside(taken)
-        if len(order) < initial:
-            possible &= ~taken
-            best = next((int(each) for each in ranked if possible[each]), None)
-            if best is None:
-                initial = 0
-                continue
-            mean = (total + evidence[best]) / (len(order) + 1)
-            value = float(mean_loss(loss, mean, sample_weight))
-        else:
-            place = np.flatnonzero(possible)
-            tried = (total + evidence[place]) / (len(order) + 1)
-            of_place = mean_loss(loss, tried, sample_weight)
-            best, value = _first_of_the_best(place, of_place, taken)
-        order.append(best)
-        losses.append(value)
-        total += evidence[best]
-        taken[best] = True
-    length = _shortest_of_the_best(losses, min(max(initial, 1), len(losses)))
+    steps = max(steps, 1)
+    wanted = min(initial, steps)
+
+    def score(means: Values) -> Values:
+        return mean_loss(loss, means, sample_weight)
+
+    begun = _best_singles(score(evidence), affordable, wanted)
+    order, losses = _grown(evidence, score, affordable, begun, steps)
+    # Where fewer fit than are wanted, the best prefix may be shorter than what it began with.
+    least = wanted if len(begun) == wanted else 1
+    length = _shortest_of_the_best(losses, max(least, 1))
     counts = np.bincount(order[:length], minlength=len(evidence))
     return Selected(counts / length, tuple(order[:length]), tuple(losses), tuple(order))
 
@@ -165,10 +152,46 @@ class _Budget:
         return fits
 
 
+def _best_singles(losses: Values, affordable: _Budget, wanted: int) -> list[int]:
+    """The best members that fit beside each other, ``wanted`` of them if there are so many."""
+    ranked = np.argsort(losses, kind="stable")
+    taken = np.zeros(len(losses), dtype=bool)
+    order: list[int] = []
+    for _ in range(wanted):
+        possible = affordable.beside(taken) & ~taken
+        best = ranked[possible[ranked]][:1]  # nobody, if no other one fits
+        order += best.tolist()
+        taken[best] = True
+    return order
+
+
+def _grown(
+    evidence: Values,
+    score: Callable[[Values], Values],
+    affordable: _Budget,
+    begun: list[int],
+    steps: int,
+) -> tuple[list[int], list[float]]:
+    """The members that are taken, step by step, first those it is ``begun`` with; the losses."""
+    order: list[int] = []
+    losses: list[float] = []
+    total = np.zeros(evidence.shape[1:])
+    taken = np.zeros(len(evidence), dtype=bool)
+    for step in range(steps):
+        place = np.asarray(begun[step : step + 1] or np.flatnonzero(affordable.beside(taken)))
+        of_place = score((total + evidence[place]) / (step + 1))
+        best, value = _first_of_the_best(place, of_place, taken)
+        order.append(best)
+        losses.append(value)
+        total += evidence[best]
+        taken[best] = True
+    return order, losses
+
+
 def _first_of_the_best(
     place: NDArray[np.int64], losses: Values, taken: NDArray[np.bool_]
 ) -> tuple[int, float]:
-    equal = losses <= losses.min() + TIE * abs(losses.min())
+    equal = _lowest(losses)
     known = equal & taken[place]
     chosen = np.flatnonzero(known if known.any() else equal)[0]
     return int(place[chosen]), float(losses[chosen])
@@ -176,5 +199,10 @@ def _first_of_the_best(
 
 def _shortest_of_the_best(losses: list[float], least: int) -> int:
     """The length, at least ``least``, of the prefix with the least loss."""
-    after = np.array(losses[least - 1 :])
-    return least + int(np.flatnonzero(after <= after.min() + TIE * abs(after.min()))[0])
+    return least + int(np.flatnonzero(_lowest(np.array(losses[least - 1 :])))[0])
+
+
+def _lowest(losses: Values) -> NDArray[np.bool_]:
+    """Which are the lowest one, or equal to it."""
+    equal: NDArray[np.bool_] = losses <= losses.min() + TIE * abs(losses.min())
+    return equal
