@@ -9,10 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ensembles.losses import Loss, Values, mean_loss
-
-TIE = 1e-12
-"""Losses that differ by less than this share of them are equal: sums round in different ways."""
+from ensembles.losses import TIE, Loss, Values, mean_loss
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,10 @@ Values = NDArray[np.float64]
 SMALLEST = 1e-15
 """A probability below this counts as this, so that no single row decides everything."""
 
+TIE = 1e-12
+"""Losses, or scores, that differ by less than this share of them are equal: sums round in different
+ways."""
+
 
 class Loss(Protocol):
     """How wrong predictions are, row by row."""

@@ -9,10 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ensembles.combining import Combiner, contributions, nested_loss, of_members
-from ensembles.losses import Values
-
-TIE = 1e-12
-"""Losses that differ by less than this share of them are equal: sums round in different ways."""
+from ensembles.losses import TIE, Values
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ensembles.losses import Values
+from ensembles.losses import TIE, Values
 from ensembles.probabilities import SLACK, checked_index
-
-TIE = 1e-12
-"""Scores that differ by less than this share of them are equal: sums round in different ways."""
 
 Metric = Callable[[NDArray[np.int64], NDArray[np.int64]], float]
 """Of the true and the decided classes (rows,), 0 or 1: the higher the better."""
