@@ -52,7 +52,16 @@ class BaseGreedySelection(Composition):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> Self:
+        """Select and train; ``groups`` (rows,) for folds that keep them together.
+
+        Raises
+        ------
+        ValueError
+            For parameters or data that cannot be used, or as the learners do.
+        LeakError
+            For predictions of rows that a model was trained on.
+        """
         self._check_parameters()
         learners = self._learners()
         X, target = self._checked(X, y)
@@ -135,18 +144,6 @@ class GreedySelectionClassifier(ClassifierMixin, BaseGreedySelection):  # type: 
     n_rows_without_prediction_ : rows that took no part in the selection
     """
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> Self:
-        """Select and train; ``groups`` (rows,) for folds that keep them together.
-
-        Raises
-        ------
-        ValueError
-            For parameters or data that cannot be used, or as the learners do.
-        LeakError
-            For predictions of rows that a model was trained on.
-        """
-        return self._fit(X, y, sample_weight, groups)
-
     def predict_proba(self, X: Any) -> Values:
         """The weighted mean of probabilities, (rows, classes)."""
         check_is_fitted(self)
@@ -170,10 +167,6 @@ class GreedySelectionRegressor(RegressorMixin, BaseGreedySelection):  # type: ig
     weights_, selected_, n_rows_without_prediction_ : as there
     out_of_fold_ : (learners, rows, 1)
     """
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> Self:
-        """Select and train, as `GreedySelectionClassifier.fit` does."""
-        return self._fit(X, y, sample_weight, groups)
 
     def predict(self, X: Any) -> Values:
         """The weighted mean, (rows,)."""

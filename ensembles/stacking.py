@@ -70,7 +70,8 @@ class BaseStacking(Composition):
     def _default(self) -> Any:
         """The meta-model if the user gives none."""
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> Self:
+        """Train all layers; ``groups`` (rows,) for folds that keep them together."""
         check_members(self.members)
         if self.meta_features not in KINDS:
             raise ValueError(
@@ -289,10 +290,6 @@ class StackingClassifier(ClassifierMixin, BaseStacking):  # type: ignore[misc]
     def _default(self) -> Any:
         return LogisticRegression()
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> Self:
-        """Train all layers; ``groups`` (rows,) for folds that keep them together."""
-        return self._fit(X, y, sample_weight, groups)
-
     def predict_proba(self, X: Any) -> Values:
         """What the meta-model says, (rows, classes)."""
         inputs = self._final_inputs(X)
@@ -321,10 +318,6 @@ class StackingRegressor(RegressorMixin, BaseStacking):  # type: ignore[misc]
 
     def _default(self) -> Any:
         return RidgeCV()
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> Self:
-        """Train all layers; ``groups`` (rows,) for folds that keep them together."""
-        return self._fit(X, y, sample_weight, groups)
 
     def predict(self, X: Any) -> Values:
         """What the meta-model says, (rows,)."""

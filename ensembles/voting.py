@@ -37,7 +37,8 @@ class BaseVoting(Composition):
         self.cv = cv
         self.n_jobs = n_jobs
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> Self:
+        """Train the members; ``groups`` (rows,) for folds that keep them together."""
         learners = self._learners()
         X, target = self._checked(X, y)
         learners = self._placed(learners)
@@ -158,7 +159,7 @@ class VotingClassifier(ClassifierMixin, BaseVoting):  # type: ignore[misc]
         """Train the members; ``groups`` (rows,) for folds that keep them together."""
         if self.voting not in {"hard", "soft"}:
             raise ValueError(f"voting is 'hard' or 'soft', not {self.voting!r}")
-        return self._fit(X, y, sample_weight, groups)
+        return super().fit(X, y, sample_weight, groups=groups)
 
     def predict_proba(self, X: Any) -> Values:
         """The weighted mean of probabilities, or shares of the votes; (rows, classes)."""
@@ -185,10 +186,6 @@ class VotingRegressor(RegressorMixin, BaseVoting):  # type: ignore[misc]
     estimators_, named_estimators_, weights_ : as there
     out_of_fold_ : (members, rows, 1) with ``weights="best"``, else None
     """
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> Self:
-        """Train the members; ``groups`` (rows,) for folds that keep them together."""
-        return self._fit(X, y, sample_weight, groups)
 
     def predict(self, X: Any) -> Values:
         """The weighted mean, (rows,)."""
