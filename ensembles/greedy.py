@@ -8,25 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from ensembles.combining import Greedy
 from ensembles.composition import (
-    Composition,
     Named,
     check_members,
     deal,
     out_of_fold_predictions,
-    stacked,
     trained_members,
     usable,
 )
 from ensembles.losses import Values
 from ensembles.parameters import check_count, check_share
 from ensembles.targets import most_probable
+from ensembles.weighted import Weighted
 
 
-class BaseGreedySelection(Composition):
+class BaseGreedySelection(Weighted):
     """What the classifier and the regressor share."""
 
     def __init__(
@@ -111,9 +109,6 @@ class BaseGreedySelection(Composition):
             seed=seed,
         )
 
-    def _first_members(self) -> list[Any]:
-        return [models[0] for models in self.members_]
-
 
 class GreedySelectionClassifier(ClassifierMixin, BaseGreedySelection):  # type: ignore[misc]
     """The mean of a selection of classifiers, with the least log loss of out-of-fold predictions.
@@ -146,8 +141,7 @@ class GreedySelectionClassifier(ClassifierMixin, BaseGreedySelection):  # type: 
 
     def predict_proba(self, X: Any) -> Values:
         """The weighted mean of probabilities, (rows, classes)."""
-        check_is_fitted(self)
-        return self._combination(stacked(self.members_, X, self._n_classes))
+        return self._combined(X)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The class that is most probable, (rows,)."""
@@ -170,6 +164,4 @@ class GreedySelectionRegressor(RegressorMixin, BaseGreedySelection):  # type: ig
 
     def predict(self, X: Any) -> Values:
         """The weighted mean, (rows,)."""
-        check_is_fitted(self)
-        values: Values = self._combination(stacked(self.members_, X, None))[:, 0]
-        return values
+        return self._combined(X)[:, 0]

@@ -11,22 +11,21 @@ from sklearn.utils.validation import check_is_fitted
 
 from ensembles.combining import Simplex, WeightedMean
 from ensembles.composition import (
-    Composition,
     Named,
     deal,
     out_of_fold_predictions,
-    stacked,
     trained_members,
     usable,
 )
 from ensembles.losses import Values
 from ensembles.targets import most_probable
+from ensembles.weighted import Weighted
 
 BEST = "best"
 """Asks for the weights with the least loss."""
 
 
-class BaseVoting(Composition):
+class BaseVoting(Weighted):
     """What the classifier and the regressor share."""
 
     def __init__(
@@ -81,12 +80,6 @@ class BaseVoting(Composition):
         own = None if sample_weight is None else sample_weight[there]
         found = Simplex(classes).fit(predictions[:, there], y[there], own)
         return found.weights, predictions
-
-    def _votes_hard(self) -> bool:
-        return False
-
-    def _first_members(self) -> list[Any]:
-        return [models[0] for models in self.members_]
 
     @property
     def estimators_(self) -> list[Any]:
@@ -163,9 +156,7 @@ class VotingClassifier(ClassifierMixin, BaseVoting):  # type: ignore[misc]
 
     def predict_proba(self, X: Any) -> Values:
         """The weighted mean of probabilities, or shares of the votes; (rows, classes)."""
-        check_is_fitted(self)
-        predictions = stacked(self.members_, X, self._n_classes, hard=self._votes_hard())
-        return self._combination(predictions)
+        return self._combined(X)
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The class with the most votes, or that is most probable; (rows,)."""
@@ -189,6 +180,4 @@ class VotingRegressor(RegressorMixin, BaseVoting):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Values:
         """The weighted mean, (rows,)."""
-        check_is_fitted(self)
-        values: Values = self._combination(stacked(self.members_, X, None))[:, 0]
-        return values
+        return self._combined(X)[:, 0]
