@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Self
 
@@ -25,6 +25,11 @@ from ensembles.members import draw_seeds, seeded, stacked_outputs
 from ensembles.out_of_fold import fit_on
 from ensembles.parameters import check_count
 from ensembles.targets import classes_and_index, flat_values, most_probable
+
+Train = Callable[[Any], Any]
+"""Fits a network to the rows, and gives it back."""
+
+Params = Mapping[str, Any]
 
 
 class BaseSnapshot(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
@@ -50,7 +55,11 @@ class BaseSnapshot(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         kept = int(self.n_snapshots if self.n_members is None else self.n_members)
-        cycles = _cycles(self.estimator, X, y, weights, self._params())
+
+        def train(network: Any) -> Any:
+            return fit_on(network, X, y, weights)
+
+        cycles = _cycles(self.estimator, train, self._params())
         self.estimators_ = list(deque(cycles, maxlen=kept))
 
     def _check(self) -> None:
@@ -151,13 +160,7 @@ class SnapshotRegressor(RegressorMixin, BaseSnapshot):  # type: ignore[misc]
         return values
 
 
-def _cycles(
-    estimator: Any,
-    X: NDArray[Any],
-    y: NDArray[Any],
-    weights: NDArray[Any] | None,
-    params: Sequence[Mapping[str, Any]],
-) -> Iterator[Any]:
+def _cycles(estimator: Any, train: Train, params: Sequence[Params]) -> Iterator[Any]:
     """A snapshot after each cycle, of which ``params`` says what is different in it.
 
     Raises
@@ -167,39 +170,26 @@ def _cycles(
     """
     own = estimator.get_params(deep=False)
     if "init_from" in own:
-        return _from_the_last(estimator, X, y, weights, params)
+        return _from_the_last(estimator, train, params)
     if "warm_start" in own:
-        return _going_on(estimator, X, y, weights, params)
+        return _going_on(estimator, train, params)
     raise ValueError(
         f"{type(estimator).__name__} has neither init_from nor warm_start, so it cannot go on from "
         "a fit: give a network that has one of these parameters"
     )
 
 
-def _from_the_last(
-    estimator: Any,
-    X: NDArray[Any],
-    y: NDArray[Any],
-    weights: NDArray[Any] | None,
-    params: Sequence[Mapping[str, Any]],
-) -> Iterator[Any]:
+def _from_the_last(estimator: Any, train: Train, params: Sequence[Params]) -> Iterator[Any]:
     last = estimator.init_from
     for each in params:
-        begun = clone(estimator).set_params(**each, init_from=last)
-        last = fit_on(begun, X, y, weights)
+        last = train(clone(estimator).set_params(**each, init_from=last))
         # Or each snapshot would keep all those before it.
         last.set_params(init_from=estimator.init_from)
         yield last
 
 
-def _going_on(
-    estimator: Any,
-    X: NDArray[Any],
-    y: NDArray[Any],
-    weights: NDArray[Any] | None,
-    params: Sequence[Mapping[str, Any]],
-) -> Iterator[Any]:
+def _going_on(estimator: Any, train: Train, params: Sequence[Params]) -> Iterator[Any]:
     network = clone(estimator).set_params(warm_start=True)
     for each in params:
-        fit_on(network.set_params(**each), X, y, weights)
+        train(network.set_params(**each))
         yield deepcopy(network).set_params(warm_start=estimator.warm_start)
