@@ -14,7 +14,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.metaestimators import _BaseComposition
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ensembles.errors import LeakError
 from ensembles.kinds import check_learner
@@ -105,12 +105,6 @@ class Composition(_BaseComposition):  # type: ignore[misc]
     @property
     def _n_classes(self) -> int | None:
         return len(self.classes_) if is_classifier(self) else None
-
-    def _weights(self, sample_weight: Any, X: Any) -> NDArray[Any] | None:
-        if sample_weight is None:
-            return None
-        weights: NDArray[Any] = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        return weights
 
     def _keep_features(self, members: Sequence[Any]) -> None:
         """Remember what columns there were, as the members saw them; those of an earlier fit go."""

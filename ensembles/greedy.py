@@ -20,6 +20,7 @@ from ensembles.composition import (
 )
 from ensembles.losses import Values
 from ensembles.parameters import check_count, check_share
+from ensembles.row_weights import checked_weights
 from ensembles.targets import most_probable
 from ensembles.weighted import Weighted
 
@@ -64,7 +65,7 @@ class BaseGreedySelection(Weighted):
         learners = self._learners()
         X, target = self._checked(X, y)
         learners = self._placed(learners)
-        weights = self._weights(sample_weight, X)
+        weights = checked_weights(sample_weight, X)
         n_classes = self._n_classes
         folds = deal(self.cv, X, target, groups, classes=n_classes is not None)
         known = out_of_fold_predictions(learners, X, target, folds, n_classes, weights, self.n_jobs)

@@ -17,13 +17,14 @@ from sklearn.base import (
     is_classifier,
 )
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ensembles.kinds import check_learner
 from ensembles.losses import Values
 from ensembles.members import draw_seeds, seeded, stacked_outputs
 from ensembles.out_of_fold import fit_on
 from ensembles.parameters import check_count
+from ensembles.row_weights import checked_weights
 from ensembles.targets import classes_and_index, flat_values, most_probable
 
 Train = Callable[[Any], Any]
@@ -51,9 +52,7 @@ class BaseSnapshot(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     def _fit(self, X: NDArray[Any], y: NDArray[Any], sample_weight: Any) -> None:
         """Train, cycle by cycle; ``y`` as the members learn it."""
         self._check()
-        weights = None
-        if sample_weight is not None:
-            weights = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        weights = checked_weights(sample_weight, X)
         kept = int(self.n_snapshots if self.n_members is None else self.n_members)
 
         def train(network: Any) -> Any:

@@ -31,6 +31,7 @@ from ensembles.members import outputs
 from ensembles.meta_features import KINDS, meta_features
 from ensembles.out_of_fold import Fold, OutOfFold, fit_on
 from ensembles.passthrough import passed_through
+from ensembles.row_weights import checked_weights
 from ensembles.targets import most_probable
 
 
@@ -84,7 +85,7 @@ class BaseStacking(Composition):
         layers = [self._placed(each) for each in layers]
         if self.passthrough:
             passed_through(X)
-        weights = self._weights(sample_weight, X)
+        weights = checked_weights(sample_weight, X)
         folds = deal(self.cv, X, target, groups, classes=self._n_classes is not None)
         self.names_ = [name for layer in layers for name, _ in layer]
         there = np.ones(len(target), dtype=bool)

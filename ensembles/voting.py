@@ -18,6 +18,7 @@ from ensembles.composition import (
     usable,
 )
 from ensembles.losses import Values
+from ensembles.row_weights import checked_weights
 from ensembles.targets import most_probable
 from ensembles.weighted import Weighted
 
@@ -41,7 +42,7 @@ class BaseVoting(Weighted):
         learners = self._learners()
         X, target = self._checked(X, y)
         learners = self._placed(learners)
-        weights = self._weights(sample_weight, X)
+        weights = checked_weights(sample_weight, X)
         if isinstance(self.weights, str):
             if self.weights != BEST:
                 raise ValueError(f"weights are numbers, None or {BEST!r}, not {self.weights!r}")
