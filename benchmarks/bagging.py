@@ -19,8 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 import hpo
-from benchmarks.output import add_json, screen, write
-from benchmarks.selection import met
+from benchmarks.output import add_json, met, screen, write
 from benchmarks.workloads import WORKLOADS, Workload
 from ensembles import BaggingClassifier
 

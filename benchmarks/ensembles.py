@@ -19,13 +19,10 @@ search are shown beside them. Probabilities of all are clipped to [1e-7, 1 - 1e-
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import tempfile
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,11 +38,10 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from benchmarks.output import add_json, screen, write
-from benchmarks.selection import met, read, read_file
+from benchmarks.data_sets import add_data, data_folder, read
+from benchmarks.output import add_json, met, screen, write
+from benchmarks.studies import thrown_away
 from hpo import models
-from hpo.data.metrics import default_metric
-from hpo.data.schema import infer_task
 from hpo.data.table import Dataset
 from hpo.ensembling.assembling import BEST, METHODS, assemble
 from hpo.ensembling.building import DEFAULT_TOP, Builder, Plan, default_folds
@@ -53,24 +49,9 @@ from hpo.ensembling.candidates import Candidate
 from hpo.ensembling.learners import DEFAULT
 from hpo.ensembling.pools import Pool
 from hpo.joined_study import JoinedStudy
-from hpo.joining import joined
-from hpo.search.space import SearchSpace
-from hpo.settings import Settings
 
 SHIPPED = ("digits", "breast_cancer", "wine", "diabetes")
-FILES = {
-    "penguins": ("penguins.csv", "species"),
-    "banknote": ("banknote_authentication.csv", None),
-    "glass": ("glass.csv", None),
-    "ecoli": ("ecoli.csv", None),
-    "housing": ("housing.csv", None),
-    "diamonds": ("diamonds.csv", "price"),
-}
-"""File and target; without a target the file has no header, and the last column is it."""
-
-DIAMONDS = 10_000
-"""Rows that are drawn of the table of diamonds."""
-
+FILES = ("penguins", "banknote", "glass", "ecoli", "housing", "diamonds")
 TRIALS = 100
 WORKERS = 2
 CLIP = 1e-7
@@ -88,14 +69,14 @@ Run = dict[str, Any]
 def main(arguments: list[str] | None = None) -> None:
     """Run the chosen tables and print a line for each."""
     options = _parser().parse_args(arguments)
-    folder = options.data or os.environ.get("HPO_BENCHMARK_DATA")
+    folder = data_folder(options)
     out = screen(options.json)
     if folder is None:
         print("without --data: scikit-learn's data sets only", file=out)
     print(LINE.format("", *COLUMNS, *SECONDS, "picked"), file=out, flush=True)
     records: dict[str, list[Run]] = {}
     for name in options.tables or [*SHIPPED, *(FILES if folder else ())]:
-        dataset = _read(name, folder)
+        dataset = read(name, folder)
         records[name] = [run(dataset, seed, options.trials) for seed in range(options.seeds)]
         print(line(name, records[name]), file=out, flush=True)
     print("\n".join(verdict(records)), file=out)
@@ -107,44 +88,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("tables", nargs="*", choices=[*SHIPPED, *FILES, []], help="default: all")
     parser.add_argument("--seeds", type=int, default=5, help="splits of each table (5)")
     parser.add_argument("--trials", type=int, default=TRIALS, help="of each search (100)")
-    parser.add_argument(
-        "--data", metavar="DIR", help="folder with the files; or HPO_BENCHMARK_DATA"
-    )
+    add_data(parser)
     add_json(parser)
     return parser
 
 
-def _read(name: str, folder: str | None) -> Dataset:
-    if name in SHIPPED:
-        return read(name, folder)
-    if name != "diamonds":
-        return read_file(*FILES[name], folder)
-    file, target = FILES[name]
-    places = [Path(folder or ".") / file, Path(folder or ".") / "tabular" / file]
-    path = next(each for each in places if each.is_file())
-    head, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    drawn = np.sort(np.random.default_rng(0).choice(len(lines), DIAMONDS, replace=False))
-    with tempfile.TemporaryDirectory() as sample:
-        (Path(sample) / file).write_text(head + "".join(lines[row] for row in drawn))
-        return read_file(file, target, sample)
-
-
 def run(dataset: Dataset, seed: int, trials: int) -> Run:
     """Search, build and compare on one split: test losses, seconds, and what was picked."""
-    task = infer_task(dataset.target)
-    settings = Settings(
-        None, True, (), task, default_metric(task), SearchSpace().to_json(), seed=seed
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite:///{folder}/hpo.db"
-        with joined(dataset, settings, study="s", url=url, trials=trials) as experiment:
-            began = time.perf_counter()
-            for _ in experiment.search(trials, WORKERS):
-                pass
-            selection = experiment.choose(5, WORKERS)
-            assert selection is not None
-            found: Run = {"search s": time.perf_counter() - began}
-            return found | _compared(experiment, selection.number, selection.digest)
+    with thrown_away(dataset, trials, seed=seed) as experiment:
+        began = time.perf_counter()
+        for _ in experiment.search(trials, WORKERS):
+            pass
+        selection = experiment.choose(5, WORKERS)
+        assert selection is not None
+        found: Run = {"search s": time.perf_counter() - began}
+        return found | _compared(experiment, selection.number, selection.digest)
 
 
 def _compared(experiment: JoinedStudy, number: int, digest: str) -> Run:

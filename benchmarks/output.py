@@ -24,6 +24,11 @@ def screen(target: str | None) -> TextIO:
     return sys.stderr if target == STANDARD_OUTPUT else sys.stdout
 
 
+def met(holds: bool) -> str:
+    """Of a target, in words."""
+    return "met" if holds else "not met"
+
+
 def write(target: str | None, **found: Any) -> None:
     """Write what was found, and on which machine, to the place that ``--json`` named, if any."""
     if target is None:

@@ -13,27 +13,23 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import statistics
-import tempfile
 import time
 from typing import NamedTuple
 
 from benchmarks import selection
-from benchmarks.output import add_json, screen, write
-from benchmarks.selection import met
+from benchmarks.data_sets import SHIPPED, add_data, data_folder, read
+from benchmarks.output import add_json, met, screen, write
+from benchmarks.studies import thrown_away
 from benchmarks.timed_workers import TimedWorkers
-from hpo.data.loading import load
-from hpo.data.metrics import default_metric
 from hpo.data.schema import infer_task
 from hpo.data.table import Dataset
-from hpo.joining import joined
 from hpo.search import loop
 from hpo.search.evaluation import Workers
 from hpo.search.space import SearchSpace
-from hpo.settings import DEFAULT_EPOCHS, PRUNERS, SCHEDULES, Settings
+from hpo.settings import DEFAULT_EPOCHS, PRUNERS, SCHEDULES
 
-FILES = {**selection.FILES, "banknote": ("banknote_authentication.csv", None)}
+FILES = (*selection.FILES, "banknote")
 LEAST_TABLES = 6
 LINE = "{:14}{:>6}{:>10}{:>12}{:>10}{:>8}{:>10}{:>10}{:>8}"
 TITLES = ("table", "runs", "without", "difference", "error", "z", "dropped", "training", "whole")
@@ -67,11 +63,11 @@ class Pair(NamedTuple):
 def main(arguments: list[str] | None = None) -> None:
     """Run the chosen tables and print a line for each."""
     options = _parser().parse_args(arguments)
-    folder = options.data or os.environ.get("HPO_BENCHMARK_DATA")
+    folder = data_folder(options)
     out = screen(options.json)
     print(LINE.format(*TITLES), file=out)
     tables: dict[str, list[Pair]] = {}
-    for name in options.tables or [*selection.SHIPPED, *(FILES if folder else ())]:
+    for name in options.tables or [*SHIPPED, *(FILES if folder else ())]:
         dataset = read(name, folder)
         tables[name] = [pair(dataset, seed, options) for seed in range(options.seeds)]
         print(line(name, tables[name]), file=out, flush=True)
@@ -87,8 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m benchmarks.pruning", description=__doc__)
-    names = [*selection.SHIPPED, *FILES, []]
-    parser.add_argument("tables", nargs="*", choices=names, help="default: all")
+    parser.add_argument("tables", nargs="*", choices=[*SHIPPED, *FILES, []], help="default: all")
     parser.add_argument("--seeds", type=int, default=8, help="splits of each table (8)")
     parser.add_argument("--trials", type=int, default=100, help="of each search (100)")
     parser.add_argument("--epochs", type=int, default=DEFAULT_EPOCHS, help="of each network (50)")
@@ -97,16 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--pruner", choices=[each for each in PRUNERS if each != "none"], default="rungs"
     )
-    parser.add_argument(
-        "--data", metavar="DIR", help="folder with the files; or HPO_BENCHMARK_DATA"
-    )
+    add_data(parser)
     add_json(parser)
     return parser
-
-
-def read(name: str, folder: str | None) -> Dataset:
-    """The data set of this name."""
-    return load(name) if name in selection.SHIPPED else selection.read_file(*FILES[name], folder)
 
 
 def pair(dataset: Dataset, seed: int, options: argparse.Namespace) -> Pair:
@@ -122,41 +110,34 @@ def search(dataset: Dataset, seed: int, pruner: str, options: argparse.Namespace
     space = SearchSpace.parse(
         options.space, optimizer="adam", classification=task == "classification"
     )
-    settings = Settings(
-        None,
-        True,
-        (),
-        task,
-        default_metric(task),
-        space.to_json(),
-        seed=seed,
-        epochs=options.epochs,
-        schedule=options.schedule,
-        pruner=pruner,
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite:///{folder}/hpo.db"
-        with joined(dataset, settings, study="s", url=url, trials=options.trials) as experiment:
-            timed, store = (
-                TimedWorkers(Workers(experiment.prepared.problem, 1), time.process_time),
-                experiment.store,
-            )
-            began = time.process_time()
-            for _ in loop.search(
-                store,
-                timed.evaluate,
-                store.space,
-                experiment.narrowing,
-                options.trials,
-                pruner=experiment.pruner(),
-            ):
-                pass
-            seconds = time.process_time() - began
-            chosen = experiment.choose(5, 1)
-            assert chosen is not None
-            model = experiment.store.model(chosen.number, chosen.digest)
-            states = experiment.store.states()
-            prepared = experiment.prepared
+    changed = {
+        "space": space.to_json(),
+        "seed": seed,
+        "epochs": options.epochs,
+        "schedule": options.schedule,
+        "pruner": pruner,
+    }
+    with thrown_away(dataset, options.trials, **changed) as experiment:
+        timed, store = (
+            TimedWorkers(Workers(experiment.prepared.problem, 1), time.process_time),
+            experiment.store,
+        )
+        began = time.process_time()
+        for _ in loop.search(
+            store,
+            timed.evaluate,
+            store.space,
+            experiment.narrowing,
+            options.trials,
+            pruner=experiment.pruner(),
+        ):
+            pass
+        seconds = time.process_time() - began
+        chosen = experiment.choose(5, 1)
+        assert chosen is not None
+        model = experiment.store.model(chosen.number, chosen.digest)
+        states = experiment.store.states()
+        prepared = experiment.prepared
     rows = prepared.split.test
     prediction = model.predict(dataset.features, rows)
     target = prepared.problem.target.units(dataset.target, rows)

@@ -17,7 +17,6 @@ people do. Printed are, as means over data sets and in points (hundredths of acc
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -26,11 +25,12 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.data_sets import SHIPPED, add_data, data_folder, read
 from benchmarks.lookup import ForestTable, GridTable, Table
 from benchmarks.outcomes import Plan, design, grid, outcomes
-from benchmarks.output import add_json, screen, write
+from benchmarks.output import add_json, met, screen, write
 from benchmarks.races import BUDGETS, CONTESTANTS, Record, lacking, race
-from benchmarks.selection import FILES, SHIPPED, met, read
+from benchmarks.selection import FILES
 from benchmarks.significance import Comparison, compare
 from hpo.search.proposals import NARROWING
 
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Make the tables that are missing, let every contestant search them, and print."""
     options = _parser().parse_args(arguments)
     out = screen(options.json)
-    folder = options.data or os.environ.get("HPO_BENCHMARK_DATA")
+    folder = data_folder(options)
     if folder is None and not options.tables:
         print("without --data: scikit-learn's data sets only", file=out)
     contestants = _present(options.samplers or CONTESTANTS, out)
@@ -75,9 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--samplers", nargs="+", choices=CONTESTANTS, help="default: all")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="searches of each table (20)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (1)")
-    parser.add_argument(
-        "--data", metavar="DIR", help="folder with the files; or HPO_BENCHMARK_DATA"
-    )
+    add_data(parser)
     parser.add_argument(
         "--cache", metavar="DIR", type=Path, help="trained outcomes (~/.cache/hpo-benchmarks)"
     )

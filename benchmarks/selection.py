@@ -14,38 +14,22 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import statistics
-import tempfile
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.output import add_json, screen, write
+from benchmarks.data_sets import SHIPPED, add_data, data_folder, read
+from benchmarks.output import add_json, met, screen, write
+from benchmarks.studies import thrown_away
 from hpo.choice import CANDIDATES
-from hpo.data.loading import load
-from hpo.data.metrics import default_metric
-from hpo.data.schema import infer_task
 from hpo.data.table import Dataset
 from hpo.joined_study import JoinedStudy
-from hpo.joining import joined
 from hpo.nn.network import predict
 from hpo.search.expectation import measured_score
 from hpo.search.repeats import Job, train_jobs
-from hpo.search.space import SearchSpace
-from hpo.settings import Settings
 
-SHIPPED = ("wine", "breast_cancer", "diabetes", "digits")
-FILES = {
-    "penguins": ("penguins.csv", "species"),
-    "glass": ("glass.csv", None),
-    "ecoli": ("ecoli.csv", None),
-    "wheat-seeds": ("wheat-seeds.csv", None),
-    "housing": ("housing.csv", None),
-}
-"""File and target; without a target the file has no header, and the last column is it."""
-
+FILES = ("penguins", "glass", "ecoli", "wheat-seeds", "housing")
 SEEDS_OF_A_TEST = 5
 TRIALS = 100
 LINE = "{:14}{:>6}{:>9}{:>9}{:>9}{:>11}{:>8}{:>10}{:>8}"
@@ -69,7 +53,7 @@ class Run(NamedTuple):
 def main(arguments: list[str] | None = None) -> None:
     """Run the chosen tables and print a line for each."""
     options = _parser().parse_args(arguments)
-    folder = options.data or os.environ.get("HPO_BENCHMARK_DATA")
+    folder = data_folder(options)
     out = screen(options.json)
     print(LINE.format(*TITLES), file=out)
     records: dict[str, list[Run]] = {}
@@ -89,39 +73,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m benchmarks.selection", description=__doc__)
     parser.add_argument("tables", nargs="*", choices=[*SHIPPED, *FILES, []], help="default: all")
     parser.add_argument("--seeds", type=int, default=8, help="splits of each table (8)")
-    parser.add_argument(
-        "--data", metavar="DIR", help="folder with the files; or HPO_BENCHMARK_DATA"
-    )
+    add_data(parser)
     add_json(parser)
     return parser
 
 
-def read(name: str, folder: str | None) -> Dataset:
-    """The data set of this name."""
-    if name in SHIPPED:
-        return load(name)
-    return read_file(*FILES[name], folder)
-
-
-def read_file(file: str, target: str | None, folder: str | None) -> Dataset:
-    """The data set in this file, in ``folder`` or in its ``tabular``."""
-    places = [Path(folder or ".") / file, Path(folder or ".") / "tabular" / file]
-    path = next((str(each) for each in places if each.is_file()), str(places[0]))
-    return load(path, target=target or "-1", header=target is not None)
-
-
 def run(dataset: Dataset, seed: int) -> Run:
     """Search with this split, and score every choice on its test rows."""
-    task = infer_task(dataset.target)
-    settings = Settings(
-        None, True, (), task, default_metric(task), SearchSpace().to_json(), seed=seed
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite:///{folder}/hpo.db"
-        with joined(dataset, settings, study="s", url=url, trials=TRIALS) as experiment:
-            for _ in experiment.search(TRIALS, 2):
-                pass
-            return scores(experiment, dataset)
+    with thrown_away(dataset, TRIALS, seed=seed) as experiment:
+        for _ in experiment.search(TRIALS, 2):
+            pass
+        return scores(experiment, dataset)
 
 
 def scores(experiment: JoinedStudy, dataset: Dataset) -> Run:
@@ -198,11 +160,6 @@ def verdict(tables: list[list[Run]]) -> list[str]:
         f"the promise is off by {bias:+.2f} standard errors (target 0.3): {met(abs(bias) < 0.3)}",
         f"within two of them in {within:.0%} of runs (target 90%): {met(within >= 0.9)}",
     ]
-
-
-def met(holds: bool) -> str:
-    """In words."""
-    return "met" if holds else "not met"
 
 
 if __name__ == "__main__":
