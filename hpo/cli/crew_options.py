@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
 
 import click
 
+from hpo.cli.options import added, whole_number
 from hpo.search.clusters.joining import BACKENDS, HERE, cores, joined
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-_OPTIONS = (
-    click.option(
-        "--workers",
-        type=click.IntRange(1),
-        metavar="N",
-        help="Processes that train. Default: one per core, or all that a cluster has.",
+crew_options = added(
+    whole_number(
+        "--workers", "Processes that train. Default: one per core, or all that a cluster has."
     ),
     click.option(
         "--backend",
@@ -32,13 +27,7 @@ _OPTIONS = (
         help="The cluster's, tcp://HOST:8786, auto or ray://HOST:10001. Default: a new one here.",
     ),
 )
-
-
-def crew_options(command: Command) -> Command:
-    """Give a command the options of who trains."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+"""Give a command the options of who trains."""
 
 
 @contextmanager

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import reduce
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from hpo.cli.options import added
 from hpo.errors import UsageError
 
 if TYPE_CHECKING:
     from hpo.data.table import Dataset
 
-    Command = TypeVar("Command", bound=Callable[..., Any])
-
 DEFAULT_SIZE = 0.2
 """Of the test part of all rows, and of the validation part of the others."""
 
-_OPTIONS = (
+data_options = added(
     click.argument("data", default="digits"),
     click.option(
         "--target", metavar="COL", help="Column to predict: a name, or a number without a header."
@@ -52,11 +50,7 @@ _OPTIONS = (
         help=f"Share of the others that scores the trials.  [default: {DEFAULT_SIZE}]",
     ),
 )
-
-
-def data_options(command: Command) -> Command:
-    """Give a command the argument DATA and the options of data and splits, as `load_data` reads."""
-    return reduce(lambda decorated, option: option(decorated), reversed(_OPTIONS), command)
+"""Give a command the argument DATA and the options of data and splits, as `load_data` reads."""
 
 
 def load_data(data: str, options: Mapping[str, Any]) -> Dataset:

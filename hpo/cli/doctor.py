@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hpo.cli.options import artifacts_option, storage_option
+from hpo.cli.options import artifacts_option, json_option, storage_option
 from hpo.cli.printing import emit, plain, room, wrapped
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @storage_option
 @artifacts_option
 @click.option("--repair", is_flag=True, help="Let the trials of dead searches wait again.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def doctor(storage: str, artifacts: str | None, repair: bool, as_json: bool) -> None:
     """Look at versions, the database, the searches that share it, and the stored networks.
 

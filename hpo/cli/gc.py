@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hpo.cli.options import artifacts_option, storage_option
+from hpo.cli.options import artifacts_option, json_option, storage_option
 from hpo.cli.printing import emit, plain, room, wrapped
+from hpo.data.wording import counted
 
 if TYPE_CHECKING:
     from hpo.cleaning import Cleaned
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Leave files that are younger: a search may be about to enter them.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def gc(
     storage: str, artifacts: str | None, dry_run: bool, older_than: float, as_json: bool
 ) -> None:
@@ -59,12 +60,14 @@ def _lines(cleaned: Cleaned, older_than: float) -> list[str]:
     verb = "would remove" if cleaned.dry_run else "removed"
     lines = []
     if cleaned.networks:
-        lines.append(f"{verb} {_some(cleaned.networks, 'network')}, {size(cleaned.network_bytes)}")
+        lines.append(
+            f"{verb} {counted(cleaned.networks, 'network')}, {size(cleaned.network_bytes)}"
+        )
     if cleaned.unfinished:
-        files = _some(cleaned.unfinished, "unfinished file")
+        files = counted(cleaned.unfinished, "unfinished file")
         lines.append(f"{verb} {files}, {size(cleaned.unfinished_bytes)}")
     lines += [
-        f"{verb} {_some(each['rows'], 'row')} of a deleted study of {plain(each['source'])}, "
+        f"{verb} {counted(each['rows'], 'row')} of a deleted study of {plain(each['source'])}, "
         f"made {each['made'][:16].replace('T', ' ')}"
         for each in cleaned.experiments
     ]
@@ -72,16 +75,12 @@ def _lines(cleaned: Cleaned, older_than: float) -> list[str]:
         lines.append("nothing to remove")
     if cleaned.young:
         lines.append(
-            f"stays: {_some(cleaned.young, 'network')} that nobody refers to, "
+            f"stays: {counted(cleaned.young, 'network')} that nobody refers to, "
             f"younger than {older_than:g} s"
         )
     lines += [
-        f"stays: {_some(count, 'network')} in {plain(where)}, {size(n_bytes)}, "
+        f"stays: {counted(count, 'network')} in {plain(where)}, {size(n_bytes)}, "
         "of no study that this storage knows"
         for where, (count, n_bytes) in cleaned.unknown.items()
     ]
     return lines + [f"stays: {plain(each)}" for each in cleaned.unseen]
-
-
-def _some(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

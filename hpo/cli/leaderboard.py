@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hpo.cli.options import storage_option
+from hpo.cli.options import storage_option, study_argument
 from hpo.cli.printing import emit, plain, room, wrapped
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="The trials and ensembles of a study, best first.")
-@click.argument("study", required=False)
+@study_argument
 @storage_option
 @click.option(
     "--format",

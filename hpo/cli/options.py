@@ -8,32 +8,73 @@ from typing import Any, TypeVar
 import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Option = Callable[[Command], Command]
 
-storage_option = click.option(
-    "--storage",
-    envvar="HPO_STORAGE",
-    default="sqlite:///hpo.db",
-    show_default=True,
-    metavar="URL",
-    help="Where studies are kept; also $HPO_STORAGE.",
+
+def added(*options: Option[Any]) -> Option[Any]:
+    """What gives a command these options, in their order in its help."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def whole_number(
+    flag: str,
+    says: str,
+    *,
+    default: int | None = None,
+    least: int = 1,
+    most: int | None = None,
+    metavar: str = "N",
+) -> Option[Any]:
+    """An option that takes a whole number; its help shows the default, if there is one."""
+    kind = click.IntRange(least, most)
+    return click.option(
+        flag, type=kind, metavar=metavar, default=default, show_default=True, help=says
+    )
+
+
+def storage_of(what: str) -> Option[Any]:
+    """The option that says in which database ``what`` is kept."""
+    return click.option(
+        "--storage",
+        envvar="HPO_STORAGE",
+        default="sqlite:///hpo.db",
+        show_default=True,
+        metavar="URL",
+        help=f"Where {what} are kept; also $HPO_STORAGE.",
+    )
+
+
+def artifacts_of(which: str, default: str = "") -> Option[Any]:
+    """The option that says in which folder or bucket networks are."""
+    return click.option(
+        "--artifacts",
+        envvar="HPO_ARTIFACTS",
+        metavar="WHERE",
+        help=f"Folder or s3://BUCKET/PREFIX {which}; also $HPO_ARTIFACTS.{default}",
+    )
+
+
+study_argument = click.argument("study", required=False)
+
+storage_option = storage_of("studies")
+
+artifacts_option = artifacts_of("where networks are too")
+
+model_option = click.option(
+    "--model",
+    metavar="NAME",
+    help="The winner, or an ensemble by its name. Default: that with the best promised score.",
 )
 
-_DATA_AGAIN = (
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+data_again_options = added(
     click.option("--data", metavar="DATA", help="Where the study's data are now."),
     click.option("--labels", metavar="FILE", help="Labels of an IDX image file."),
-)
-
-
-def data_again_options(command: Command) -> Command:
-    """Give a command the options that say where a study's data are, if they were moved."""
-    for option in reversed(_DATA_AGAIN):
-        command = option(command)
-    return command
-
-
-artifacts_option = click.option(
-    "--artifacts",
-    envvar="HPO_ARTIFACTS",
-    metavar="WHERE",
-    help="Folder or s3://BUCKET/PREFIX where networks are too; also $HPO_ARTIFACTS.",
 )

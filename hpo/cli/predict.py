@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from hpo.cli.options import artifacts_option, storage_option
+from hpo.cli.options import artifacts_option, model_option, storage_option, study_argument
 from hpo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,17 +19,13 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Predict new rows with a stored model.")
-@click.argument("study", required=False)
+@study_argument
 @storage_option
 @click.option("--input", "source", metavar="FILE", required=True, help="The new rows.")
 @click.option(
     "--output", metavar="FILE", help="Where predictions go, as CSV. Default: to the terminal."
 )
-@click.option(
-    "--model",
-    metavar="NAME",
-    help="The winner, or an ensemble by its name. Default: that with the best promised score.",
-)
+@model_option
 @click.option("--proba", is_flag=True, help="Write the probability of each class too.")
 @artifacts_option
 def predict(

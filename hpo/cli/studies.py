@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hpo.cli.options import artifacts_option, storage_option
+from hpo.cli.options import artifacts_option, json_option, storage_option
 from hpo.cli.printing import emit, plain, room, wrapped
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command(short_help="What a storage holds.")
 @storage_option
 @artifacts_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def studies(storage: str, artifacts: str | None, as_json: bool) -> None:
     """List the studies of a storage: trials, best score, age, data, and bytes of disk.
 

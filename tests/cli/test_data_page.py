@@ -39,7 +39,7 @@ def test_every_option_of_data_is_on_the_page() -> None:
     def command() -> None:
         """Take the options and do nothing."""
 
-    options = [each for each in data_options(command).__click_params__ if each.name != "data"]  # type: ignore[attr-defined]
+    options = [each for each in data_options(command).__click_params__ if each.name != "data"]
     assert len(options) == 9
     assert [each.opts[0] for each in options if each.opts[0] not in PAGE] == []
 
