@@ -73,8 +73,3 @@ model_option = click.option(
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-
-data_again_options = added(
-    click.option("--data", metavar="DATA", help="Where the study's data are now."),
-    click.option("--labels", metavar="FILE", help="Labels of an IDX image file."),
-)
