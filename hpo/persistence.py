@@ -76,7 +76,12 @@ class Network:
                 np.atleast_2d(read_npz(arrays)["params"]),
                 dict(record["trial"]),
             )
-            _check(network)
+            check_fit(
+                network.architecture,
+                network.params,
+                (network.encoding.n_outputs, network.target.n_outputs),
+                "its architecture",
+            )
         except (
             ValueError,
             KeyError,
@@ -89,13 +94,17 @@ class Network:
         return network
 
 
-def _check(network: Network) -> None:
-    """Refuse parts that do not fit together, before anything is computed with them."""
-    architecture, params = network.architecture, network.params
+def check_fit(
+    architecture: Architecture, params: NDArray[Any], ends: tuple[int, int], named: str
+) -> None:
+    """Raise ``ValueError`` for parts that do not fit, before anything is computed with them.
+
+    ``params`` (members, n_params) float32; ``ends`` are the outputs of both encodings. A message
+    calls the architecture as ``named``.
+    """
     losses = {head.loss for head in architecture.heads}
     known = architecture.activation in ACTIVATIONS and losses <= set(LOSSES)
-    ends = (network.encoding.n_outputs, network.target.n_outputs)
     if not known or (architecture.n_inputs, architecture.n_outputs) != ends:
-        raise ValueError("its architecture does not fit its encodings")
+        raise ValueError(f"{named} does not fit its encodings")
     if params.shape != (len(params), architecture.n_params) or params.dtype != np.float32:
         raise ValueError(f"{params.dtype} parameters of shape {params.shape} do not fit")

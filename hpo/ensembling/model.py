@@ -20,10 +20,8 @@ from hpo.data.errors import DataError
 from hpo.data.table import Table
 from hpo.data.target_encoding import TargetEncoding
 from hpo.ensembling.parts import Learners, Networks, Part
-from hpo.nn.activations import ACTIVATIONS
 from hpo.nn.architecture import Architecture
-from hpo.nn.losses import LOSSES
-from hpo.persistence import DamagedModelError
+from hpo.persistence import DamagedModelError, check_fit
 from hpo.safe_learners import dumps, loads
 
 FORMAT = "hpo.ensemble.1"
@@ -131,12 +129,7 @@ def _read(
     if record["kind"] == "networks":
         architecture = Architecture.from_json(record["architecture"])
         params = arrays[f"{place}.params"]
-        losses = {head.loss for head in architecture.heads}
-        known = architecture.activation in ACTIVATIONS and losses <= set(LOSSES)
-        if not known or (architecture.n_inputs, architecture.n_outputs) != ends:
-            raise ValueError("the architecture of its networks does not fit its encodings")
-        if params.shape != (len(params), architecture.n_params) or params.dtype != np.float32:
-            raise ValueError(f"{params.dtype} parameters of shape {params.shape} do not fit")
+        check_fit(architecture, params, ends, "the architecture of its networks")
         weights = arrays.get(f"{place}.weights")
         if weights is not None:
             _check_shares(weights, len(params))
