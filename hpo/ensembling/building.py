@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ensembles.combining import contributions, loss_for
 from ensembles.losses import Values, loss_of
 from ensembles.value import cost
+from hpo.choice import MOST_FOLDED_ROWS
 from hpo.ensembling import learners
 from hpo.ensembling.assembling import (
     BEST,
@@ -48,9 +49,6 @@ from hpo.study_store import StudyStore
 from storage import catalogue
 from storage.artifacts import Artifact
 from storage.records import EnsembleRecord
-
-MOST_FOLDED_ROWS = 5000
-"""With more rows to train on and validate, the validation rows tell enough."""
 
 DEFAULT_TOP = 4
 DEFAULT_FOLDS = 5
