@@ -19,10 +19,11 @@ import numpy as np
 from hpo.data.arrow import arrow_columns
 from hpo.data.cells import MISSING, numbers_of, written
 from hpo.data.errors import DataError, OptionError
+from hpo.data.finite import check_finite
 from hpo.data.header import find_columns
 from hpo.data.loaded import row_place
 from hpo.data.table import Table
-from hpo.data.wording import counted, listed, shown
+from hpo.data.wording import listed, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -164,13 +165,10 @@ def _check_rows(n_rows: int) -> None:
 def _check_finite(
     values: NDArray[np.float64], names: Sequence[object], *, missing_allowed: bool
 ) -> None:
-    wrong = np.isinf(values) if missing_allowed else ~np.isfinite(values)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        raise DataError(
-            f"X has {counted(int(wrong.sum()), 'number')} that cannot be used, the first "
-            f"({values[row, column]}) in column {names[column]!r}, {row_place(int(row))}"
-        )
+    def place(row: int, column: int) -> str:
+        return f"column {names[column]!r}, {row_place(row)}"
+
+    check_finite(values, "X", place, missing_allowed=missing_allowed)
 
 
 def _numbers(column: Any, what: str) -> NDArray[np.float64]:

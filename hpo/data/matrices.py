@@ -10,6 +10,7 @@ import numpy as np
 from hpo.data.arrays import read_npz
 from hpo.data.cells import MISSING
 from hpo.data.errors import DataError, OptionError
+from hpo.data.finite import check_finite
 from hpo.data.loaded import Loaded, row_place
 from hpo.data.table import Table, Target
 from hpo.data.targets import check_target
@@ -98,7 +99,7 @@ def _features(array: NDArray[Any], name: str, source: str) -> Table:
     is_image = array.ndim > 2
     flat = array.reshape(len(array), -1)
     numeric = flat if is_image and array.dtype == np.uint8 else flat.astype(np.float64)
-    _check_finite(numeric, what, missing_allowed=not is_image)
+    check_finite(numeric, what, _place, missing_allowed=not is_image)
     if is_image:
         return Table.of_numbers(numeric, pixel_names(array.shape[1:]), array.shape[1:])
     return Table.of_numbers(numeric, tuple(f"x{i}" for i in range(numeric.shape[1])))
@@ -110,14 +111,8 @@ def pixel_names(shape: tuple[int, ...]) -> tuple[str, ...]:
     return tuple("pixel_" + "_".join(map(str, index)) for index in indices)
 
 
-def _check_finite(numeric: NDArray[Any], what: str, *, missing_allowed: bool) -> None:
-    wrong = np.isinf(numeric) if missing_allowed else ~np.isfinite(numeric)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        raise DataError(
-            f"{what} has {counted(int(wrong.sum()), 'number')} that cannot be used, the first "
-            f"({numeric[row, column]}) in row {row}, column {column} (counted from 0)"
-        )
+def _place(row: int, column: int) -> str:
+    return f"row {row}, column {column} (counted from 0)"
 
 
 def _target(array: NDArray[Any], name: str, source: str) -> Target:
