@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,13 @@ from hpo.persistence import Network
 from hpo.preparation import Prepared
 from hpo.search.expectation import Expectation, expected_score, measured_score
 from hpo.search.folds import Folds, count_folds
-from hpo.search.repeats import Job, Repeat, pooled_target, repeat
+from hpo.search.repeats import Job, Repeat, pooled_target
 from hpo.search.selection import Candidate, best_candidate, complete_candidates
 from hpo.search.views import out_of_fold
+from hpo.shared_repeats import SharedRepeats
 from hpo.study_store import StudyStore
 from storage.records import SelectionRecord, TrialRecord
+from storage.repeats import Choice
 
 CANDIDATES = 6
 """How many of the best trials are trained again."""
@@ -37,34 +40,32 @@ class Chooser:
     rows are few, that is over folds of both, so that every row scores each candidate once, and what
     is handed over is the mean of networks that together have seen all of them. Where folds scored
     the trials, each is trained ``repeats`` times over as many folds, dealt anew.
+
+    ``ranked`` are the complete trials, best first, of so many that have ``finished``.
     """
 
     store: StudyStore
     prepared: Prepared
     seed: int
     repeats: int
+    ranked: Sequence[TrialRecord]
+    finished: int
 
-    def stored(self, finished: int) -> SelectionRecord | None:
-        """The winner that a search has chosen among as many finished trials."""
-        return stored(self.store, finished, self.repeats)
+    def stored(self) -> SelectionRecord | None:
+        """The winner, if a search has chosen it."""
+        return stored(self.store, self.finished, self.repeats)
 
-    def choose(
-        self, ranked: Sequence[TrialRecord], finished: int, n_workers: int, deadline: float
-    ) -> SelectionRecord | None:
-        """Train the best again and enter the winner; None if ``deadline`` passes before.
+    def help(self, n_workers: int, deadline: float) -> bool:
+        """Train some of what another search chooses by; returns whether there was any."""
+        return self._shared.help(n_workers, deadline)
 
-        ``ranked``: the complete trials, best first.
-        """
+    def choose(self, n_workers: int, deadline: float) -> SelectionRecord | None:
+        """Train the best again and enter the winner; None if ``deadline`` passes before."""
         if time.time() >= deadline:
             return None
-        problem, dealt = self.prepared.problem, self._folds()
-        jobs = [
-            Job(trial.number, trial.params, best_epochs(self.prepared, trial), each)
-            for trial in ranked[:CANDIDATES]
-            for each in range(self._networks)
-        ]
-        done = [each for part in repeat(problem, dealt, jobs, n_workers, deadline) for each in part]
-        if len(done) < len(jobs):
+        dealt = self._dealt
+        done = self._shared.all(n_workers, deadline)
+        if done is None:
             return None
         found: dict[int, dict[int, tuple[float, float]]] = {}
         for each in done:
@@ -78,17 +79,28 @@ class Chooser:
         winner = best_candidate(candidates)
         own = {number: self._of(done, number) for number in (each.number for each in candidates)}
         expectation = self._expectation(own, winner, dealt)
-        (trial,) = (each for each in ranked if each.number == winner.number)
+        (trial,) = (each for each in self.ranked if each.number == winner.number)
         params = [each.params for each in own[winner.number]]
         network = mean_network(self.store, self.prepared, trial, params)
-        return self._enter(network, winner, candidates, expectation, finished, dealt)
+        return self._enter(network, winner, candidates, expectation, dealt)
 
     @property
     def _networks(self) -> int:
         """How many of each candidate are trained."""
         return self.repeats * self.prepared.problem.n_networks
 
-    def _folds(self) -> Folds | None:
+    @cached_property
+    def _shared(self) -> SharedRepeats:
+        jobs = [
+            Job(trial.number, trial.params, best_epochs(self.prepared, trial), each)
+            for trial in self.ranked[:CANDIDATES]
+            for each in range(self._networks)
+        ]
+        choice = Choice(self.store.uid, self.finished, self.repeats)
+        return SharedRepeats(self.store, self.prepared, self._dealt, jobs, choice)
+
+    @cached_property
+    def _dealt(self) -> Folds | None:
         problem = self.prepared.problem
         if problem.folds is not None:
             anew = self.prepared.folds(problem.n_networks)
@@ -141,7 +153,6 @@ class Chooser:
         winner: Candidate,
         candidates: Sequence[Candidate],
         expectation: Expectation,
-        finished: int,
         dealt: Folds | None,
     ) -> SelectionRecord | None:
         record = {
@@ -163,5 +174,5 @@ class Chooser:
                 for each in sorted(candidates, key=lambda each: (-each.value, each.number))
             ],
         }
-        new = SelectionRecord(finished, self.repeats, winner.number, "", record)
+        new = SelectionRecord(self.finished, self.repeats, winner.number, "", record)
         return enter(self.store, network, new)

@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import Connection
 
 from hpo.persistence import Network
 from hpo.preparation import Prepared
 from hpo.study_store import LONGEST_WAIT_SECONDS, WAIT_SECONDS, StudyStore
-from storage import catalogue
+from storage import catalogue, repeats
 from storage.artifacts import Artifact
 from storage.records import SelectionRecord, TrialRecord
+from storage.repeats import Choice
 
 
 def stored(
@@ -35,11 +37,14 @@ def agreed(
     finished: int,
     repeats: int,
     choose: Callable[[], SelectionRecord | None],
+    help_others: Callable[[], bool],
     deadline: float,
     *,
     refit: bool = False,
 ) -> SelectionRecord | None:
-    """The winner that one search of the study chooses; the others wait for it.
+    """The winner that one search of the study chooses; the others help it, and wait for it.
+
+    ``help_others`` trains a share of what that takes, and returns whether there was any.
 
     If that one dies, another takes its place. Who still waits at ``deadline``, by ``time.time``,
     has the winner that is not trained on all rows, if there is one yet.
@@ -49,7 +54,8 @@ def agreed(
         if time.time() >= deadline:
             return stored(store, finished, repeats)
         if time.monotonic() - asked < LONGEST_WAIT_SECONDS:
-            time.sleep(WAIT_SECONDS)
+            if not help_others():
+                time.sleep(WAIT_SECONDS)
             continue
         asked = time.monotonic()
         if store.claim_selection():
@@ -65,7 +71,13 @@ def enter(store: StudyStore, network: Network, new: SelectionRecord) -> Selectio
     (digest,) = store.artifacts.save_all([Artifact(*network.to_bytes())])
     now = datetime.now(UTC).isoformat(timespec="seconds")
     record = new._replace(digest=digest)
-    store.write(lambda connection: catalogue.save_selection(connection, store.uid, record, now))
+
+    def save(connection: Connection) -> list[str]:
+        catalogue.save_selection(connection, store.uid, record, now)
+        return repeats.forget(connection, Choice(store.uid, new.trials, new.repeats))
+
+    for unused in store.write(save):
+        store.artifacts.delete(unused)
     # Another search that finished at the same moment may have been the first.
     return stored(store, new.trials, new.repeats, refit=new.refit)
 

@@ -174,26 +174,23 @@ class JoinedStudy:
         if not ranked or not (repeats or refit):
             return None
 
-        def choose() -> SelectionRecord | None:
-            return self._choose(ranked, finished, repeats, n_workers, deadline, refit=refit)
+        chooser = Chooser(self.store, self.prepared, self.settings.seed, repeats, ranked, finished)
 
-        return agreed(self.store, finished, repeats, choose, deadline, refit=refit)
+        def choose() -> SelectionRecord | None:
+            return self._choose(chooser, n_workers, deadline, refit=refit)
+
+        def help_others() -> bool:
+            return bool(repeats) and chooser.help(n_workers, deadline)
+
+        return agreed(self.store, finished, repeats, choose, help_others, deadline, refit=refit)
 
     def _choose(
-        self,
-        ranked: list[TrialRecord],
-        finished: int,
-        repeats: int,
-        n_workers: int,
-        deadline: float,
-        *,
-        refit: bool,
+        self, chooser: Chooser, n_workers: int, deadline: float, *, refit: bool
     ) -> SelectionRecord | None:
+        ranked, finished, repeats = chooser.ranked, chooser.finished, chooser.repeats
         chosen = None
         if repeats:
-            chooser = Chooser(self.store, self.prepared, self.settings.seed, repeats)
-            chosen = chooser.stored(finished)
-            chosen = chosen or chooser.choose(ranked, finished, n_workers, deadline)
+            chosen = chooser.stored() or chooser.choose(n_workers, deadline)
         if not refit or time.time() >= deadline:
             return chosen
         whole = prepare_whole(self.dataset, self.settings, self.prepared)

@@ -205,12 +205,16 @@ def drop_artifacts(connection: Connection, uid: str, numbers: Sequence[int]) -> 
 
 
 def unreferenced(connection: Connection, digests: Sequence[str]) -> list[str]:
-    """Those of ``digests`` that no row refers to: of networks, winners, ensembles, or looks."""
+    """Those of ``digests`` that no row refers to.
+
+    Rows refer to networks of trials, winners, what they are chosen by, ensembles, and looks.
+    """
     columns = (
         schema.artifacts.c.digest,
         schema.test_looks.c.model,
         schema.selections.c.digest,
         schema.ensembles.c.digest,
+        schema.repeats.c.digest,
     )
     queries = (sa.select(column).where(column.in_(digests)) for column in columns)
     used = set(connection.execute(sa.union(*queries)).scalars())

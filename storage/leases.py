@@ -28,7 +28,7 @@ from storage import bulk, history, slots
 from storage.engine import clock
 from storage.errors import StorageError
 from storage.records import Lease, Owner, Slot
-from storage.schema import claims, owners
+from storage.schema import claims, owners, repeats
 
 LEASE_SECONDS = 60.0
 """An owner that was silent for longer is taken for dead, wherever it runs."""
@@ -80,9 +80,7 @@ def claim(
     """
     reap(connection, study_id, experiment, since)
     beat(connection, experiment, owner)
-    searches = connection.execute(
-        sa.select(sa.func.count()).where(owners.c.experiment == experiment)
-    ).scalar_one()
+    searches = count(connection, experiment)
     ids = held(connection, experiment, owner)
     if not ids:
         taken = _claimed(experiment)
@@ -100,6 +98,12 @@ def claim(
                 "use another --study"
             )
     return [Slot(number, params[number]) for number in sorted(ids)]
+
+
+def count(connection: Connection, experiment: str) -> int:
+    """How many owners the experiment has."""
+    of_it = sa.select(sa.func.count()).where(owners.c.experiment == experiment)
+    return int(connection.execute(of_it).scalar_one())
 
 
 def claim_selection(
@@ -226,6 +230,8 @@ def _owners(connection: Connection, experiment: str) -> list[Lease]:
 def _remove(connection: Connection, uids: list[str]) -> None:
     for uid in uids:
         connection.execute(claims.delete().where(claims.c.owner == uid))
+        unfinished = sa.and_(repeats.c.owner == uid, repeats.c.done == 0)
+        connection.execute(repeats.delete().where(unfinished))
         connection.execute(owners.delete().where(owners.c.uid == uid))
 
 

@@ -65,15 +65,16 @@ def array_bytes(connection: Connection) -> dict[str, int]:
 def networks(connection: Connection) -> dict[str, dict[str, int]]:
     """Uid of an experiment -> digest of a model -> number of its trial, -1 for an ensemble.
 
-    They are the networks of trials that are kept, the winners that were trained again, and
-    ensembles.
+    They are the networks of trials that are kept, those by which a winner is being chosen, the
+    winners, and ensembles.
     """
     found: dict[str, dict[str, int]] = {}
     present = tables(connection)
-    for table in (schema.artifacts, schema.selections, schema.ensembles):
+    for table in (schema.artifacts, schema.repeats, schema.selections, schema.ensembles):
         if table.name in present:
             columns = _of_models(table)
-            for row in connection.execute(sa.select(*columns).order_by(*columns)):
+            query = sa.select(*columns).where(table.c.digest.is_not(None))
+            for row in connection.execute(query.order_by(*columns)):
                 number = getattr(row, "number", ENSEMBLE)
                 found.setdefault(row.experiment, {})[row.digest] = number
     return found

@@ -12,6 +12,7 @@ _TABLES = (
     schema.owners,
     schema.test_looks,
     schema.ensembles,
+    schema.repeats,
     schema.selections,
     schema.artifacts,
     schema.predictions,

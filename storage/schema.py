@@ -102,6 +102,20 @@ selections = Table(
     _text("created_at"),
 )
 
+repeats = Table(
+    "hpo_repeats",
+    metadata,
+    _experiment(),
+    # Of which choice, as in the table of winners: the networks by which it is made.
+    Column("trials", Integer, primary_key=True, autoincrement=False),
+    Column("repeats", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("repeat", Integer, primary_key=True, autoincrement=False),
+    Column("owner", String(32), nullable=False, index=True),  # who trains it, or has done so
+    Column("done", Integer, nullable=False),  # 0 while it is trained, then 1
+    Column("digest", String(64), index=True),  # of the network; empty if its training failed
+)
+
 ensembles = Table(
     "hpo_ensembles",
     metadata,

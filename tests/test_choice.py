@@ -20,6 +20,7 @@ from hpo.search import repeats
 from hpo.search.folds import Folds
 from hpo.search.problem import Problem
 from storage import catalogue
+from storage import repeats as shared
 from storage.artifacts import ArtifactFolder
 from storage.errors import ArtifactError
 from storage.records import SelectionRecord
@@ -157,7 +158,7 @@ def after_naps(monkeypatch: pytest.MonkeyPatch, *happens: Callable[[], object]) 
     return naps
 
 
-def test_while_one_search_chooses_the_others_wait_for_it(
+def test_while_one_search_chooses_the_others_help_and_wait_for_it(
     experiment: JoinedStudy, other: JoinedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert other.store.claim_selection()
@@ -169,9 +170,12 @@ def test_while_one_search_chooses_the_others_wait_for_it(
         )
 
     naps = after_naps(monkeypatch, lambda: None, lambda: None, enter)
-    monkeypatch.setattr(repeats, "train_jobs", forbidden)
     assert chosen(experiment) == theirs
     assert len(naps) == 3
+    choice = shared.Choice(other.store.uid, 8, 3)
+    trained = other.store.rounds.read(lambda connection: shared.taken(connection, choice))
+    assert len(trained) == 3 * CANDIDATES
+    assert all(each.done for each in trained.values())
 
 
 def test_when_the_one_that_chooses_dies_another_does(
@@ -190,7 +194,6 @@ def test_who_waits_for_the_winner_does_so_until_the_deadline(
     experiment: JoinedStudy, other: JoinedStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert other.store.claim_selection()
-    monkeypatch.setattr(repeats, "train_jobs", forbidden)
     began = time.monotonic()
     assert experiment.choose(3, 1, deadline=time.time() + 0.3) is None
     assert 0.2 < time.monotonic() - began < 20

@@ -53,6 +53,11 @@ class Repeat:
     prediction: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), np.float32))
     params: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
 
+    @property
+    def trained(self) -> bool:
+        """Whether there is a network."""
+        return len(self.params) > 0
+
 
 def repeat(
     problem: Problem, given: Folds | None, jobs: Sequence[Job], n_workers: int, deadline: float
@@ -76,31 +81,44 @@ def train_jobs(problem: Problem, given: Folds | None, jobs: Sequence[Job]) -> li
     def done(epoch: int, _curves: Curves) -> NDArray[np.bool_]:
         return epoch + 1 >= budget
 
-    rows, view_of = _rows(problem, given, jobs)
     trained = train(
         recipe.architecture,
         settings,
         recipe.members([job.params for job in jobs], states),
-        rows,
+        _rows(problem, given, jobs),
         None,
         problem.row_loss,
         hopeless=done,
     )
-    results = []
-    for place, job in enumerate(jobs):
-        result = Repeat(job.number, job.repeat)
-        if not trained.diverged[place]:
-            params = trained.params[place]
-            seen, hidden = view_of(job)
-            fitted = predict(recipe.architecture, params[None], seen.X)
-            prediction = predict(recipe.architecture, params[None], hidden.X)
-            none = not len(hidden.target)
-            value = math.nan if none else _score(problem, prediction, hidden)
-            train_value = _score(problem, fitted, seen)
-            if math.isfinite(train_value) and (none or math.isfinite(value)):
-                result = Repeat(job.number, job.repeat, value, train_value, prediction[0], params)
-        results.append(result)
-    return results
+    measure = measuring(problem, given)
+    return [
+        Repeat(job.number, job.repeat)
+        if trained.diverged[place]
+        else measure(job, trained.params[place])
+        for place, job in enumerate(jobs)
+    ]
+
+
+Measure = Callable[[Job, NDArray[np.float32]], Repeat]
+
+
+def measuring(problem: Problem, given: Folds | None) -> Measure:
+    """Return what tells what a job has come to by its network's ``params``, (n_params,)."""
+    view_of = _views(problem, given)
+
+    def measure(job: Job, params: NDArray[np.float32]) -> Repeat:
+        architecture = problem.recipe.of(job.params).architecture
+        seen, hidden = view_of(job)
+        fitted = predict(architecture, params[None], seen.X)
+        prediction = predict(architecture, params[None], hidden.X)
+        none = not len(hidden.target)
+        value = math.nan if none else _score(problem, prediction, hidden)
+        train_value = _score(problem, fitted, seen)
+        if math.isfinite(train_value) and (none or math.isfinite(value)):
+            return Repeat(job.number, job.repeat, value, train_value, prediction[0], params)
+        return Repeat(job.number, job.repeat)
+
+    return measure
 
 
 def pooled_target(problem: Problem) -> NDArray[Any]:
@@ -108,23 +126,31 @@ def pooled_target(problem: Problem) -> NDArray[Any]:
     return np.concatenate([problem.training_target, problem.validation_target])
 
 
-def _rows(
-    problem: Problem, given: Folds | None, jobs: Sequence[Job]
-) -> tuple[Rows, Callable[[Job], View]]:
-    """What the stack trains on; and the rows that a job sees, and those that it does not."""
-    training, validation = plain(problem.training), plain(problem.validation)
+def _rows(problem: Problem, given: Folds | None, jobs: Sequence[Job]) -> Rows:
+    """What the stack of these jobs trains on."""
     if given is None:
-        seen = Part(training.X, problem.training_target)
-        hidden = Part(validation.X, problem.validation_target)
-        return training, lambda _job: View(seen, hidden)
-    X = np.concatenate([training.X, validation.X])
+        return plain(problem.training)
+    held_out = [job.repeat % count_folds(given) for job in jobs]
+    rows, _ = divided(_pool(problem), given, held_out)
+    return rows
+
+
+def _views(problem: Problem, given: Folds | None) -> Callable[[Job], View]:
+    """The rows that a job sees, and those that it does not."""
+    if given is None:
+        seen = Part(plain(problem.training).X, problem.training_target)
+        hidden = Part(plain(problem.validation).X, problem.validation_target)
+        return lambda _job: View(seen, hidden)
+    dealt, pool = given, Part(_pool(problem).X, pooled_target(problem))
+    return lambda job: view(pool, dealt, job.repeat % count_folds(dealt))
+
+
+def _pool(problem: Problem) -> Rows:
+    """Training and validation rows together, which the folds divide."""
+    training, validation = plain(problem.training), plain(problem.validation)
     pairs = zip(training.targets, validation.targets, strict=True)
     targets = tuple(np.concatenate(pair) for pair in pairs)
-    dealt, pool = given, Part(X, pooled_target(problem))
-    n_folds = count_folds(dealt)
-    held_out = [job.repeat % n_folds for job in jobs]
-    rows, _ = divided(Rows(X, targets), dealt, held_out)
-    return rows, lambda job: view(pool, dealt, job.repeat % n_folds)
+    return Rows(np.concatenate([training.X, validation.X]), targets)
 
 
 def _score(problem: Problem, prediction: NDArray[Any], part: Part) -> float:

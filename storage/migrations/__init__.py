@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from storage.errors import StorageError
 
 VERSION_TABLE = "hpo_alembic_version"
-HEAD = "0004"
+HEAD = "0005"
 """The present schema."""
 
 
