@@ -34,11 +34,15 @@ def is_ours(_object: object, name: str | None, kind: str, *_: object) -> bool:
 def described(path: Path) -> dict[str, list[Any]]:
     """What SQLite says of our tables."""
     with closing(sqlite3.connect(path)) as connection:
-        return {
+        found = {
             f"{pragma} {table}": sorted(connection.execute(f"PRAGMA {pragma}({table})"))
             for table in metadata.tables
             for pragma in ("table_info", "foreign_key_list", "index_list")
         }
+    # SQLAlchemy makes the indexes of a table in any order, by which they are numbered.
+    for table in metadata.tables:
+        found[f"index_list {table}"] = sorted(row[1:] for row in found[f"index_list {table}"])
+    return found
 
 
 def test_alembic_finds_no_difference(rounds: RoundStorage) -> None:
