@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpo.packed_trees import pack, unpack
+
 PREDICTOR = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
 TREE = "sklearn.tree._tree.Tree"
 
@@ -42,7 +44,7 @@ def dumps(learner: Any) -> bytes:
     from skops import io as skops  # noqa: PLC0415  # slow to import
 
     try:
-        data: bytes = skops.dumps(learner)
+        data: bytes = skops.dumps(pack(learner))
     except Exception as error:  # whatever somebody's own class may do
         raise UnsafeLearnerError(f"{type(learner).__name__} cannot be saved: {error}") from error
     unknown = sorted(set(skops.get_untrusted_types(data=data)) - set(TRUSTED))
@@ -65,6 +67,7 @@ def loads(data: bytes) -> Any:
     try:
         _refuse(set(skops.get_untrusted_types(data=data)) - set(TRUSTED))
         learner = skops.loads(data, trusted=list(TRUSTED))
+        unpack(learner)
         for part in _parts(learner):
             _check(part)
     except UnsafeLearnerError:

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.datasets import load_diabetes, load_iris
+from sklearn.ensemble import HistGradientBoostingRegressor
 from skops import io as skops
 
 from hpo.ensembling import learners
+from hpo.packed_trees import pack
 from hpo.safe_learners import UnsafeLearnerError, dumps, loads
 
 NAMES = [(task, name) for task, names in learners.BY_TASK.items() for name in names]
@@ -157,6 +159,28 @@ def test_trees_that_would_read_elsewhere_in_memory_are_refused(
 
     with pytest.raises(UnsafeLearnerError, match=message):
         loads(with_nodes(model, change))
+
+
+def test_trees_as_they_were_kept_before_they_were_packed_come_back() -> None:
+    model, X = fitted("classification", "hist_gradient_boosting")
+    assert said(loads(skops.dumps(model)), X) == said(model, X)
+
+
+def test_trees_that_ask_for_categories_are_not_packed() -> None:
+    """For that says what they ask, which would be lost."""
+    X = np.random.default_rng(0).integers(0, 4, (200, 1)).astype(float)
+    model = HistGradientBoostingRegressor(categorical_features=[0], max_iter=2)
+    model.fit(X, X[:, 0] % 2)
+    assert pack(model) is model
+
+
+@pytest.mark.parametrize("counts", [[[2, 3]], [[10**6] * 3], [[-1, 1, 0]], [5], [[2**62] * 4]])
+def test_packed_trees_must_have_as_many_nodes_as_is_said(counts: Any) -> None:
+    model, _ = fitted("classification", "hist_gradient_boosting")
+    packed = pack(model)
+    packed._predictors["counts"] = np.array(counts)
+    with pytest.raises(UnsafeLearnerError, match="not as many as it says"):
+        loads(skops.dumps(packed))
 
 
 def test_support_vectors_must_be_as_many_as_are_counted() -> None:
