@@ -16,7 +16,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from skops import io as skops
 
 from hpo.ensembling import learners
-from hpo.packed_trees import pack
+from hpo.packed_trees import pack, unpack
 from hpo.safe_learners import UnsafeLearnerError, dumps, loads
 
 NAMES = [(task, name) for task, names in learners.BY_TASK.items() for name in names]
@@ -161,25 +161,65 @@ def test_trees_that_would_read_elsewhere_in_memory_are_refused(
         loads(with_nodes(model, change))
 
 
-def test_trees_as_they_were_kept_before_they_were_packed_come_back() -> None:
-    model, X = fitted("classification", "hist_gradient_boosting")
+TREES = ("forest", "extra_trees", "hist_gradient_boosting")
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("name", TREES)
+def test_packed_trees_are_those_that_there_were(task: str, name: str) -> None:
+    model, _ = fitted(task, name)
+    packed = pack(model)
+    assert packed is not model
+    unpack(packed)
+    assert dumps(packed) == dumps(model)
+    if name == "hist_gradient_boosting":
+        return
+    for one, other in zip(packed.estimators_, model.estimators_, strict=True):
+        assert one.random_state == other.random_state
+        assert one.get_depth() == other.get_depth()
+        np.testing.assert_array_equal(one.tree_.threshold, other.tree_.threshold)
+        np.testing.assert_array_equal(one.tree_.value, other.tree_.value)
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_trees_as_they_were_kept_before_they_were_packed_come_back(name: str) -> None:
+    model, X = fitted("classification", name)
     assert said(loads(skops.dumps(model)), X) == said(model, X)
 
 
 def test_trees_that_ask_for_categories_are_not_packed() -> None:
-    """For that says what they ask, which would be lost."""
+    """What they ask would be lost."""
     X = np.random.default_rng(0).integers(0, 4, (200, 1)).astype(float)
     model = HistGradientBoostingRegressor(categorical_features=[0], max_iter=2)
     model.fit(X, X[:, 0] % 2)
     assert pack(model) is model
 
 
-@pytest.mark.parametrize("counts", [[[2, 3]], [[10**6] * 3], [[-1, 1, 0]], [5], [[2**62] * 4]])
-def test_packed_trees_must_have_as_many_nodes_as_is_said(counts: Any) -> None:
-    model, _ = fitted("classification", "hist_gradient_boosting")
-    packed = pack(model)
-    packed._predictors["counts"] = np.array(counts)
+def test_a_forest_of_unlike_trees_is_not_packed() -> None:
+    model, X = fitted("classification", "forest")
+    model.estimators_[3].max_depth = 7
+    assert pack(model) is model
+    assert loads(dumps(model)).estimators_[3].max_depth == 7
+    assert said(loads(dumps(model)), X) == said(model, X)
+
+
+@pytest.mark.parametrize("counts", [[[2, 3]], [[10**6] * 3], [[-1, 1, 0]], [5], 5, [[2**62] * 4]])
+@pytest.mark.parametrize(("name", "place"), [("forest", "estimators_"), (TREES[-1], "_predictors")])
+def test_packed_trees_must_have_as_many_nodes_as_is_said(
+    name: str, place: str, counts: Any
+) -> None:
+    packed = pack(fitted("classification", name)[0])
+    getattr(packed, place)["counts"] = np.array(counts)
     with pytest.raises(UnsafeLearnerError, match="not as many as it says"):
+        loads(skops.dumps(packed))
+
+
+@pytest.mark.parametrize("what", ["seeds", "depths", "values", "nodes", "first"])
+def test_a_packed_forest_that_lacks_something_is_refused(what: str) -> None:
+    packed = pack(fitted("classification", "forest")[0])
+    held = packed.estimators_
+    held[what] = 1 if what == "first" else held[what][1:]
+    with pytest.raises(UnsafeLearnerError):
         loads(skops.dumps(packed))
 
 
