@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from hpo.preparation import Prepared
 from hpo.search.folds import Folds
@@ -15,12 +15,14 @@ from storage.artifacts import Artifact
 from storage.errors import ArtifactError
 from storage.repeats import Again, Choice, Taken
 
+Keep = Callable[[Sequence[Repeat]], None]
+
 
 class SharedRepeats:
     """Jobs of which each search trains a share; which of them trains what changes no result.
 
-    A search keeps what it has trained in memory. Where there are others it also stores the
-    networks, so that whoever chooses has all of them.
+    The search that chooses keeps what it has trained in memory; the others store it. If it dies,
+    what it has trained is trained again.
     """
 
     def __init__(
@@ -40,7 +42,23 @@ class SharedRepeats:
         self._asked = -math.inf
 
     def help(self, n_workers: int, deadline: float) -> bool:
-        """Train a share of what nobody trains yet; False, soon, if there is none."""
+        """Train a share of what nobody trains yet, and store it for who chooses.
+
+        False, soon, if there is none.
+        """
+        return self._train_share(n_workers, deadline, self._store)
+
+    def all(self, n_workers: int, deadline: float) -> list[Repeat] | None:
+        """What became of every job, whoever trained it; None if ``deadline`` passes before."""
+        while not self._all_here(n_workers, deadline):
+            if self._train_share(n_workers, deadline, None):
+                continue
+            if time.time() >= deadline:
+                return None
+            time.sleep(WAIT_SECONDS)
+        return list(self._own.values())
+
+    def _train_share(self, n_workers: int, deadline: float, store: Keep | None) -> bool:
         if time.time() >= deadline or not self._may_be_free():
             return False
         self._asked = time.monotonic()
@@ -55,21 +73,11 @@ class SharedRepeats:
                 self.store.known.since,
             )
         )
-        own = [self.jobs[each] for each in share.networks]
+        own = [self.jobs[each] for each in share]
         for part in self._train(own, n_workers, deadline):
-            if not share.alone:
-                self._store(part)
+            if store is not None:
+                store(part)
         return bool(own)
-
-    def all(self, n_workers: int, deadline: float) -> list[Repeat] | None:
-        """What became of every job, whoever trained it; None if ``deadline`` passes before."""
-        while not self._all_here(n_workers, deadline):
-            if self.help(n_workers, deadline):
-                continue
-            if time.time() >= deadline:
-                return None
-            time.sleep(WAIT_SECONDS)
-        return list(self._own.values())
 
     def _taken(self) -> dict[Again, Taken]:
         return self.store.rounds.read(lambda connection: repeats.taken(connection, self.choice))

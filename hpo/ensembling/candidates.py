@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import joblib
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
 
 from ensembles.losses import Values
-from ensembles.members import outputs
 from ensembles.value import Cost
 from hpo.data.schema import Task
-from hpo.ensembling import learners
+from hpo.ensembling.fitting import fit
 from hpo.ensembling.parts import Learners, Networks, Part
-from hpo.ensembling.pools import Pool, View
+from hpo.ensembling.pools import Pool
 from hpo.errors import NoFiniteTrialError
 from hpo.handover import best_epochs
-from hpo.nn.threads import one_blas_thread
 from hpo.preparation import Prepared
 from hpo.search.folds import count_folds
 from hpo.search.repeats import Job, repeat
 from hpo.study_store import StudyStore
 from storage.errors import ArtifactError
 from storage.records import TrialRecord
+
+QUICK_SECONDS = 1.0
+"""Networks that train in less do so in this process: others take as long to start."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +64,8 @@ def folded_networks(
         for fold in range(n_folds)
     ]
     began = time.perf_counter()
+    if n_folds * sum(trial.attributes.get("seconds", math.inf) for trial in trials) < QUICK_SECONDS:
+        n_workers = 1
     # Where folds scored the trials, the same ones divide the training rows, which are all there is.
     done = [
         each
@@ -113,7 +114,7 @@ def fitted_learners(
 ) -> list[Candidate]:
     """Learners of scikit-learn, a model for each view of the pool."""
     work = (
-        joblib.delayed(_fitted)(name, task, view, seed, pool.n_classes)
+        joblib.delayed(fit)(name, task, view.X, view.y, view.hidden, seed, pool.n_classes)
         for name in names
         for view in pool.views
     )
@@ -122,23 +123,8 @@ def fitted_learners(
     for name in names:
         own = [next(done) for _ in pool.views]
         prediction = np.empty((len(pool.y), pool.n_classes or 1))
-        for view, (_, predicted, _) in zip(pool.views, own, strict=True):
-            prediction[view.place] = predicted
-        part = Learners(tuple(model for model, _, _ in own))
-        found.append(Candidate(name, part, prediction, sum(seconds for _, _, seconds in own)))
+        for view, each in zip(pool.views, own, strict=True):
+            prediction[view.place] = each.prediction
+        part = Learners(tuple(each.model for each in own))
+        found.append(Candidate(name, part, prediction, sum(each.seconds for each in own)))
     return found
-
-
-def _fitted(
-    name: str, task: Task, view: View, seed: int, n_classes: int | None
-) -> tuple[Any, Values, float]:
-    """The model, what it predicts for the rows that it did not see, and its seconds."""
-    began = time.perf_counter()
-    # Other processes train beside this one, and threads of OpenMP that wait for a core spin.
-    with one_blas_thread(), threadpool_limits(1, user_api="openmp"), warnings.catch_warnings():
-        # A model that has not converged is a candidate like others: its predictions are scored.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        y = view.y if view.y.ndim == 1 else view.y[:, 0].astype(np.float64)
-        model = learners.make(name, task, y, seed).fit(view.X, y)
-        predicted = outputs(model, view.hidden, n_classes)
-    return model, predicted, time.perf_counter() - began

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from storage import catalogue, leases, repeats
 from storage.records import Kept, Owner, SelectionRecord
-from storage.repeats import Again, Choice, Share
+from storage.repeats import Again, Choice
 from tests.storage.databases import Database
 from tests.storage.test_leases import Study, anywhere, elsewhere, set_silence
 
@@ -20,7 +20,7 @@ A, B, C = ("a" * 64, "b" * 64, "c" * 64)
 
 def claim(
     study: Study, owner: Owner, trained: Collection[Again] = (), trials: int = 9, n: int = 4
-) -> Share:
+) -> list[Again]:
     choice = Choice(study.uid, trials, n)
     return study.do(
         lambda each: repeats.claim(each, study.study_id, choice, owner, WANTED, trained)
@@ -45,24 +45,24 @@ def test_shares_of_every_kind_of_database(anywhere: tuple[Study, Database]) -> N
     study, database = anywhere
     first, second = elsewhere(), elsewhere()
     study.beat(first, second)
-    assert claim(study, first) == Share(WANTED[:4], alone=False)
-    assert claim(study, second) == Share(WANTED[4:6], alone=False)
+    assert claim(study, first) == WANTED[:4]
+    assert claim(study, second) == WANTED[4:]
     # A claim whose answer got lost; what is trained, but not stored, is not claimed again.
-    assert claim(study, second) == Share(WANTED[4:6], alone=False)
-    assert claim(study, second, WANTED[4:6]) == Share(WANTED[6:7], alone=False)
+    assert claim(study, second) == WANTED[4:]
+    assert claim(study, second, WANTED[4:6]) == WANTED[6:]
     assert finish(study, second, {WANTED[4]: A, WANTED[5]: None}) == []
     assert done(study) == {WANTED[4]: A, WANTED[5]: None}
     # Who dies loses what it has not done, and only that; a late answer is not taken.
     for owner in (first, second):
         set_silence(database, owner, leases.LEASE_SECONDS + 1)
     third = elsewhere()
-    assert claim(study, third) == Share([*WANTED[:4], *WANTED[6:]], alone=True)
+    assert claim(study, third) == [*WANTED[:4], *WANTED[6:]]
     assert finish(study, first, {WANTED[0]: B, WANTED[1]: A}) == [B]
     assert done(study) == {WANTED[4]: A, WANTED[5]: None}
     assert finish(study, third, {WANTED[0]: C}) == []
     # Another number of repeats, or of trials, is another choice.
-    assert claim(study, third, n=5).networks == WANTED
-    assert claim(study, third, trials=8).networks == WANTED
+    assert claim(study, third, n=5) == WANTED
+    assert claim(study, third, trials=8) == WANTED
 
     def enter(trials: int) -> list[str]:
         def entered(connection: Connection) -> list[str]:
@@ -73,7 +73,7 @@ def test_shares_of_every_kind_of_database(anywhere: tuple[Study, Database]) -> N
         return study.do(entered)
 
     assert enter(9) == [C]  # the other one is the winner's
-    assert claim(study, elsewhere()).networks == []
+    assert claim(study, elsewhere()) == []
     assert database.count("hpo_repeats") == len(WANTED)  # of the other number of repeats
 
 
