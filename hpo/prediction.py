@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 from numpy.typing import NDArray
 
 from hpo import models
-from hpo.data.loading import load_features
+from hpo.data.loading import stream_features
 from hpo.data.table import Table
 from hpo.inventory import where_of
-from hpo.models import Model, Ready, predictions
+from hpo.models import BLOCK, Model, Ready, predictions
 from hpo.reopening import Known, known
 from storage.artifacts import open_artifacts
 from storage.reader import opened
@@ -42,26 +42,34 @@ def stored_model(
     return found, chosen, models.load(open_artifacts(where), chosen)
 
 
-def new_rows(source: str, found: Known, model: Model) -> Table:
+def new_rows(source: str, found: Known, model: Model) -> Iterator[Table]:
     """The rows of a file with the columns that the model knows; others are passed over.
+
+    Those of a text file come block by block, so that it may be larger than the memory.
 
     Raises ``DataError`` if a column is missing, or holds a text where numbers must be.
     """
     encoding = model.encoding
-    return load_features(
+    return stream_features(
         source,
         numeric=encoding.numeric_names,
         text=encoding.text_names,
         header=found.settings.header,
+        height=BLOCK,
     )
 
 
-def predicted(model: Model, table: Table, *, proba: bool) -> Iterator[list[Any]]:
-    """The head, and then a line for each row: what is predicted, and each class' probability."""
+def predicted(model: Model, tables: Iterable[Table], *, proba: bool) -> Iterator[list[Any]]:
+    """The head, and then a line for each row: what is predicted, and each class' probability.
+
+    Nothing comes before the first rows were read without a fault.
+    """
     classes = model.target.classes
-    yield ["prediction", *(f"proba_{each}" for each in classes if proba)]
-    for block in predictions(model, table):
-        yield from _lines(block, classes, proba=proba)
+    for place, table in enumerate(tables):
+        if place == 0:
+            yield ["prediction", *(f"proba_{each}" for each in classes if proba)]
+        for block in predictions(model, table):
+            yield from _lines(block, classes, proba=proba)
 
 
 def _lines(prediction: NDArray[Any], classes: Sequence[str], *, proba: bool) -> Iterator[list[Any]]:

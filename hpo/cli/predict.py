@@ -53,9 +53,9 @@ def predict(
     found, ready, fitted = prediction.stored_model(study, storage, model, artifacts)
     if proba and not fitted.target.classes:
         raise UsageError(f"--proba: {found.name} predicts numbers, which have no probabilities")
-    table = prediction.new_rows(source, found, fitted)
+    rows = prediction.new_rows(source, found, fitted)
     with _opened(output) as file:
-        count = prediction.write(prediction.predicted(fitted, table, proba=proba), file)
+        count = prediction.write(prediction.predicted(fitted, rows, proba=proba), file)
     where = "" if output is None else f" in {output}"
     say(f"{count} predictions{where} by the model {ready.name!r} of {found.name}")
 

@@ -8,13 +8,13 @@ import numpy as np
 
 from hpo.data.header import check_no_others, find_columns, find_target
 from hpo.data.loaded import Loaded
-from hpo.data.sheet import check_numbers, convert, survey
+from hpo.data.sheet import check_numbers, convert, stream, survey
 from hpo.data.table import Table, Target
 from hpo.data.targets import check_target
 from hpo.data.wording import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from hpo.data.loaded import Place
@@ -49,7 +49,9 @@ def load_delimited(
     is_text = [scan.first_text and i not in must_be_numbers for i, scan in enumerate(sheet.scans)]
     texts = [i for i in order if is_text[i]]
     numbers = [i for i in order if not is_text[i]]
-    columns = _converted(sheet, numbers, texts)
+    for column in numbers:
+        check_numbers(sheet, column)
+    columns = convert(sheet, numbers, texts)
     label = _target(sheet, columns, at)
     place = _places(columns)
     check_target(label, source, place)
@@ -82,19 +84,47 @@ def load_columns(
     DataError
         The file is not usable, a column is not there, or a numeric one holds a text.
     """
-    sheet = survey(path, source, header=header)
-    numbers = find_columns(numeric, sheet.names, source)
-    texts = find_columns(text, sheet.names, source)
+    sheet, numbers, texts = _found(path, source, numeric, text, header=header)
     if exact:
         check_no_others(sheet.names, [*numeric, *text], source)
-    columns = _converted(sheet, numbers, texts)
+    columns = convert(sheet, numbers, texts)
     return _table(sheet, columns, numbers, texts), _places(columns)
 
 
-def _converted(sheet: Sheet, numbers: list[int], texts: list[int]) -> Columns:
+def stream_columns(
+    path: Path,
+    source: str,
+    *,
+    numeric: Sequence[str],
+    text: Sequence[str],
+    header: bool,
+    height: int,
+) -> Iterator[Table]:
+    """Yield the named columns as `load_columns` does, `height` rows at once.
+
+    Memory is taken for these alone. The file is looked through before the first of them, so that
+    a fault in its last line is found in time.
+
+    Raises
+    ------
+    DataError
+        As `load_columns`, and when the file changes meanwhile.
+    """
+    sheet, numbers, texts = _found(path, source, numeric, text, header=header)
+    for columns in stream(sheet, numbers, texts, height):
+        yield _table(sheet, columns, numbers, texts)
+
+
+def _found(
+    path: Path, source: str, numeric: Sequence[str], text: Sequence[str], *, header: bool
+) -> tuple[Sheet, list[int], list[int]]:
+    """Look through the file and return where its columns of numbers and of texts are."""
+    sheet = survey(path, source, header=header)
+    numbers = find_columns(numeric, sheet.names, source)
+    texts = find_columns(text, sheet.names, source)
     for column in numbers:
         check_numbers(sheet, column)
-    return convert(sheet, numbers, texts)
+    return sheet, numbers, texts
 
 
 def _places(columns: Columns) -> Place:

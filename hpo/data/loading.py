@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hpo.data.arrow import arrow_columns, load_arrow
-from hpo.data.delimited import load_columns, load_delimited
+from hpo.data.delimited import load_columns, load_delimited, stream_columns
 from hpo.data.errors import OptionError
 from hpo.data.files import find_file, name_of
 from hpo.data.formats import format_of
@@ -23,7 +23,7 @@ from hpo.data.table import Dataset
 from hpo.data.wording import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from hpo.data.steering import Kind, SplitColumn
     from hpo.data.table import Table
@@ -111,6 +111,38 @@ def load_features(
     if kind == "parquet":
         return arrow_columns(read_parquet(path, source), source, numeric=numeric, text=text)
     return load_columns(path, source, numeric=numeric, text=text, header=header)[0]
+
+
+def stream_features(
+    source: str, *, numeric: Sequence[str], text: Sequence[str], header: bool = True, height: int
+) -> Iterator[Table]:
+    """Yield the rows of `load_features`: of a text file `height` at once, else all of them.
+
+    Raises
+    ------
+    DataError
+        As `load_features`, before the first rows; or when a text file changes meanwhile.
+    """
+    if is_text(source):
+        path = find_file(source, SHIPPED)
+        yield from stream_columns(
+            path, source, numeric=numeric, text=text, header=header, height=height
+        )
+    else:
+        yield load_features(source, numeric=numeric, text=text, header=header)
+
+
+def is_text(source: str) -> bool:
+    """Whether what the user names is a file of comma- or tab-separated text.
+
+    Raises
+    ------
+    DataError
+        There is no such file.
+    """
+    if source in SHIPPED or source.startswith(PREFIX):
+        return False
+    return format_of(find_file(source, SHIPPED), source) not in {"idx", "npz", "parquet"}
 
 
 def _load(

@@ -54,18 +54,24 @@ def delimiter(path: Path) -> str:
 
 
 def read_blocks(
-    rows: Iterator[Row], width: int, source: str, *, separator: str = "comma"
+    rows: Iterator[Row],
+    width: int,
+    source: str,
+    *,
+    separator: str = "comma",
+    height: int | None = None,
 ) -> Iterator[Block]:
     """Yield the lines of many rows, and their cells column by column.
 
-    `separator` is what the user calls that which stands between cells.
+    `separator` is what the user calls that which stands between cells; `height` is how many rows
+    come at once, None for as many as are quick.
 
     Raises
     ------
     DataError
         A row has not `width` cells.
     """
-    height = max(1, _CELLS_OF_A_BLOCK // width)
+    height = height or max(1, _CELLS_OF_A_BLOCK // width)
     lines: list[int] = []
     block: list[list[str]] = []
     for line, cells in rows:

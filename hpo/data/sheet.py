@@ -85,7 +85,7 @@ def survey(path: Path, source: str, *, header: bool) -> Sheet:
     names = column_names(first_row, header=header, source=source)
     scans = tuple(ColumnScan() for _ in names)
     n_rows = 0
-    for lines, columns in _blocks(path, source, len(names), header=header):
+    for lines, columns in _blocks(path, source, len(names), header):
         n_rows += len(lines)
         for scan, cells in zip(scans, columns, strict=True):
             scan.look(cells, lines)
@@ -124,23 +124,67 @@ def convert(sheet: Sheet, numeric: Sequence[int], text: Sequence[int]) -> Column
     lines = np.empty(sheet.n_rows, dtype=np.int64)
     coders = [_Coder() for _ in text]
     start = 0
-    try:
-        for block_lines, columns in _blocks(
-            sheet.path, sheet.source, len(sheet.names), header=sheet.header
-        ):
-            rows = slice(start, start + len(block_lines))
-            lines[rows] = block_lines
-            for i, column in enumerate(numeric):
-                values[rows, i] = numbers_of(columns[column])
-            for i, column in enumerate(text):
-                codes[rows, i] = coders[i].codes(columns[column])
-            start = rows.stop
-    except ValueError:
-        start = -1
-    if start != sheet.n_rows:
-        raise DataError(f"{sheet.source} was changed while it was read; try again")
+    for block_lines, columns in _again(sheet):
+        rows = slice(start, start + len(block_lines))
+        lines[rows] = block_lines
+        _fill(values[rows], codes[rows], columns, numeric, text, coders, sheet)
+        start = rows.stop
     vocabularies = tuple(coder.sort(codes[:, i]) for i, coder in enumerate(coders))
     return Columns(values, codes, vocabularies, lines)
+
+
+def stream(
+    sheet: Sheet, numeric: Sequence[int], text: Sequence[int], height: int
+) -> Iterator[Columns]:
+    """Likewise, `height` rows at once, each time with the texts of these alone.
+
+    Raises
+    ------
+    DataError
+        The file has changed since it was surveyed; perhaps after some of it was given.
+    """
+    for block_lines, columns in _again(sheet, height):
+        values = np.empty((len(block_lines), len(numeric)))
+        codes = np.empty((len(block_lines), len(text)), dtype=np.int32)
+        coders = [_Coder() for _ in text]
+        _fill(values, codes, columns, numeric, text, coders, sheet)
+        vocabularies = tuple(coder.sort(codes[:, i]) for i, coder in enumerate(coders))
+        yield Columns(values, codes, vocabularies, np.array(block_lines, dtype=np.int64))
+
+
+def _again(sheet: Sheet, height: int | None = None) -> Iterator[Block]:
+    """Read the file a second time; raise DataError if it has not as many rows as at the first."""
+    left = sheet.n_rows
+    for block in _blocks(sheet.path, sheet.source, len(sheet.names), sheet.header, height):
+        left -= len(block[0])
+        if left < 0:
+            break
+        yield block
+    if left:
+        raise _changed(sheet)
+
+
+def _fill(
+    values: NDArray[np.float64],
+    codes: NDArray[np.int32],
+    columns: list[tuple[str, ...]],
+    numeric: Sequence[int],
+    text: Sequence[int],
+    coders: Sequence[_Coder],
+    sheet: Sheet,
+) -> None:
+    """Write the numbers and codes of a block's cells into `values` and `codes`."""
+    try:
+        for i, column in enumerate(numeric):
+            values[:, i] = numbers_of(columns[column])
+    except ValueError:
+        raise _changed(sheet) from None
+    for i, column in enumerate(text):
+        codes[:, i] = coders[i].codes(columns[column])
+
+
+def _changed(sheet: Sheet) -> DataError:
+    return DataError(f"{sheet.source} was changed while it was read; try again")
 
 
 class _Coder:
@@ -161,8 +205,10 @@ class _Coder:
         return vocabulary
 
 
-def _blocks(path: Path, source: str, width: int, *, header: bool) -> Iterator[Block]:
+def _blocks(
+    path: Path, source: str, width: int, header: bool, height: int | None = None
+) -> Iterator[Block]:
     rows = read_rows(path, source)
     separator = "tab" if delimiter(path) == "\t" else "comma"
     body = islice(rows, 1, None) if header else rows
-    return read_blocks(body, width, source, separator=separator)
+    return read_blocks(body, width, source, separator=separator, height=height)
