@@ -17,7 +17,7 @@ from hpo.persistence import Network
 from hpo.preparation import Prepared
 from hpo.search.expectation import Expectation, expected_score, measured_score
 from hpo.search.folds import Folds, count_folds
-from hpo.search.repeats import Job, Repeat, pooled_target
+from hpo.search.repeats import Heard, Job, Repeat, pooled_target, unheard
 from hpo.search.selection import Candidate, best_candidate, complete_candidates
 from hpo.search.views import out_of_fold
 from hpo.shared_repeats import SharedRepeats
@@ -41,7 +41,8 @@ class Chooser:
     is handed over is the mean of networks that together have seen all of them. Where folds scored
     the trials, each is trained ``repeats`` times over as many folds, dealt anew.
 
-    ``ranked`` are the complete trials, best first, of so many that have ``finished``.
+    ``ranked`` are the complete trials, best first, of so many that have ``finished``. ``heard`` is
+    told how many networks are trained.
     """
 
     store: StudyStore
@@ -50,6 +51,7 @@ class Chooser:
     repeats: int
     ranked: Sequence[TrialRecord]
     finished: int
+    heard: Heard = unheard
 
     def stored(self) -> SelectionRecord | None:
         """The winner, if a search has chosen it."""
@@ -97,7 +99,7 @@ class Chooser:
             for each in range(self._networks)
         ]
         choice = Choice(self.store.uid, self.finished, self.repeats)
-        return SharedRepeats(self.store, self.prepared, self._dealt, jobs, choice)
+        return SharedRepeats(self.store, self.prepared, self._dealt, jobs, choice, self.heard)
 
     @cached_property
     def _dealt(self) -> Folds | None:

@@ -26,6 +26,7 @@ from hpo.search.narrowing import NarrowingSettings, countable
 from hpo.search.objectives import Costs, with_costs
 from hpo.search.optuna_pruning import OPTUNA_PRUNERS, AskedPruner
 from hpo.search.pruning import NONE, RUNGS, NoPruner, Pruner, Rungs
+from hpo.search.repeats import Heard, unheard
 from hpo.search.start import NOTHING, Start
 from hpo.settings import Settings
 from hpo.study_store import StudyStore
@@ -154,14 +155,20 @@ class JoinedStudy:
         return expected_score(evidence, target, problem.metric, self.settings.seed)
 
     def choose(
-        self, repeats: int, n_workers: int, deadline: float = math.inf, *, refit: bool = False
+        self,
+        repeats: int,
+        n_workers: int,
+        deadline: float = math.inf,
+        *,
+        refit: bool = False,
+        heard: Heard = unheard,
     ) -> SelectionRecord | None:
         """The winner among the best trials, each trained ``repeats`` times more.
 
         None if ``repeats`` is 0, if the best could not be trained again, or if ``deadline``, by
         ``time.time``, passes before they are. With ``refit`` it is then trained on all rows but
         those for the test; without repeats that is the first of the ranking. What was chosen stands
-        if ``deadline`` passes in between.
+        if ``deadline`` passes in between. ``heard`` is told how many networks are trained.
 
         Raises
         ------
@@ -174,7 +181,8 @@ class JoinedStudy:
         if not ranked or not (repeats or refit):
             return None
 
-        chooser = Chooser(self.store, self.prepared, self.settings.seed, repeats, ranked, finished)
+        seed = self.settings.seed
+        chooser = Chooser(self.store, self.prepared, seed, repeats, ranked, finished, heard)
 
         def choose() -> SelectionRecord | None:
             return self._choose(chooser, n_workers, deadline, refit=refit)
@@ -196,7 +204,7 @@ class JoinedStudy:
         whole = prepare_whole(self.dataset, self.settings, self.prepared)
         trial = next(each for each in ranked if chosen is None or each.number == chosen.number)
         told = self._unchosen() if chosen is None else chosen.record
-        again = Refit(self.store, whole, repeats)
+        again = Refit(self.store, whole, repeats, chooser.heard)
         return again.train(trial, told, finished, n_workers, deadline) or chosen
 
     def _unchosen(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from hpo.errors import NoFiniteTrialError
 from hpo.handover import best_epochs, enter, mean_network
 from hpo.preparation import Prepared
-from hpo.search.repeats import Job, repeat
+from hpo.search.repeats import Heard, Job, Repeat, Retrained, repeat, unheard
 from hpo.study_store import StudyStore
 from storage.records import SelectionRecord, TrialRecord
 
@@ -21,12 +21,14 @@ class Refit:
 
     As many networks as a candidate was trained again, ``repeats``, and at least one; each with a
     seed of its own, for as many epochs as the trial was. Their mean is the model. Nothing is left
-    to score it, so the score to expect stays that of the choice. ``whole`` has no validation rows.
+    to score it, so the score to expect stays that of the choice. ``whole`` has no validation
+    rows. ``heard`` is told how many are trained.
     """
 
     store: StudyStore
     whole: Prepared
     repeats: int
+    heard: Heard = unheard
 
     def train(
         self,
@@ -49,8 +51,12 @@ class Refit:
             return None
         count, epochs = max(1, self.repeats), best_epochs(self.whole, trial)
         jobs = [Job(trial.number, trial.params, epochs, each) for each in range(count)]
-        parts = repeat(self.whole.problem, None, jobs, n_workers, deadline)
-        done = sorted((each for part in parts for each in part), key=lambda each: each.repeat)
+        rows = len(self.whole.problem.training)
+        done: list[Repeat] = []
+        self.heard(Retrained(1, 0, count, rows))
+        for part in repeat(self.whole.problem, None, jobs, n_workers, deadline):
+            done = sorted([*done, *part], key=lambda each: each.repeat)
+            self.heard(Retrained(1, len(done), count, rows))
         if len(done) < count:
             return None
         if not all(len(each.params) for each in done):
@@ -60,7 +66,6 @@ class Refit:
             )
         params = [each.params for each in done]
         network = mean_network(self.store, self.whole, trial, params, refit=True)
-        rows = len(self.whole.problem.training)
         record = {**told, "networks": count, "refit": rows}
         new = SelectionRecord(finished, self.repeats, trial.number, "", record, refit=True)
         return enter(self.store, network, new)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from hpo.preparation import Prepared
 from hpo.search.folds import Folds
-from hpo.search.repeats import Job, Repeat, measuring, repeat
+from hpo.search.repeats import Heard, Job, Repeat, Retrained, measuring, repeat, unheard
 from hpo.study_store import LONGEST_WAIT_SECONDS, WAIT_SECONDS, StudyStore
 from storage import repeats
 from storage.artifacts import Artifact
@@ -22,7 +22,7 @@ class SharedRepeats:
     """Jobs of which each search trains a share; which of them trains what changes no result.
 
     The search that chooses keeps what it has trained in memory; the others store it. If it dies,
-    what it has trained is trained again.
+    what it has trained is trained again. ``heard`` is told how many are trained.
     """
 
     def __init__(
@@ -32,13 +32,16 @@ class SharedRepeats:
         dealt: Folds | None,
         jobs: Sequence[Job],
         choice: Choice,
+        heard: Heard = unheard,
     ) -> None:
         self.store = store
         self.prepared = prepared
         self.dealt = dealt
         self.jobs = {Again(job.number, job.repeat): job for job in jobs}
         self.choice = choice
+        self.heard = heard
         self._own: dict[Again, Repeat] = {}
+        self._others: set[Again] = set()
         self._asked = -math.inf
 
     def help(self, n_workers: int, deadline: float) -> bool:
@@ -80,7 +83,16 @@ class SharedRepeats:
         return bool(own)
 
     def _taken(self) -> dict[Again, Taken]:
-        return self.store.rounds.read(lambda connection: repeats.taken(connection, self.choice))
+        taken = self.store.rounds.read(lambda connection: repeats.taken(connection, self.choice))
+        self._others = {each for each, row in taken.items() if row.done}
+        if self._others:
+            self._tell()
+        return taken
+
+    def _tell(self) -> None:
+        trials = {job.number for job in self.jobs.values()}
+        done = len(self._own.keys() | self._others)
+        self.heard(Retrained(len(trials), done, len(self.jobs)))
 
     def _may_be_free(self) -> bool:
         """Whether somebody should ask; now and then also if not, for those of dead searches."""
@@ -105,8 +117,10 @@ class SharedRepeats:
     ) -> Iterator[list[Repeat]]:
         if not jobs:  # or processes would be started for nothing
             return
+        self._tell()
         for part in repeat(self.prepared.problem, self.dealt, jobs, n_workers, deadline):
             self._own |= {Again(each.number, each.repeat): each for each in part}
+            self._tell()
             yield part
 
     def _store(self, part: Sequence[Repeat]) -> None:

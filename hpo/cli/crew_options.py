@@ -33,7 +33,7 @@ crew_options = added(
 @contextmanager
 def crew(workers: int | None, backend: str, address: str | None) -> Iterator[int]:
     """How many processes train what is trained inside; a cluster's, if one is asked for."""
-    from hpo.cli.progress import say
+    from hpo.cli.display import say
 
     with joined(backend, address, workers or cores()) as cluster:
         for note in cluster.notes if cluster else ():

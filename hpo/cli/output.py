@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from hpo.cli.front import front_lines
+from hpo.cli.narrowing import narrowing_lines
+from hpo.cli.packing import packed
+from hpo.cli.printing import room, wrapped
 from hpo.cli.words import (
     duration,
     hidden,
@@ -32,38 +30,27 @@ ENDED = {
 }
 """Why a search ended early."""
 
-MOST_COLUMNS = 3
-"""Parameters that the table of rounds has columns for."""
-
 
 def result(summary: Summary, arguments: Sequence[str]) -> str:
     """The narrowing, the best trials, the winner, its test score, and what to type next.
 
     ``arguments`` are those that the command was given.
     """
-    # A narrow terminal breaks lines by itself; a table squeezed into it would lose its numbers.
-    width = max(80, Console().width)
-    console = Console(
-        file=io.StringIO(),
-        force_terminal=sys.stdout.isatty(),
-        width=width,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        soft_wrap=True,
-    )
-    document = summary.document
-    console.print(f"{_head(document)}\n")
-    console.print(_narrowing(summary), soft_wrap=False)
-    console.print()
+    width, document = room(), summary.document
     front = front_lines(document)
-    between = [*front, ""] if front else []
-    for line in (*best_lines(summary), "", *between, *_winner(summary), *_totals(summary), ""):
-        console.print(line)
-    for line in _next_commands(summary, arguments):
-        console.print(line)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+    lines = [
+        *wrapped([_head(document)], width),
+        "",
+        *narrowing_lines(document["rounds"], f"best {_scored(document)}", width),
+        "",
+        *best_lines(summary, width),
+        "",
+        *([*front, ""] if front else []),
+        *wrapped([*_winner(summary), *_totals(summary)], width),
+        "",
+        *_next_commands(summary, arguments),
+    ]
+    return "".join(f"{each}\n" for each in lines)
 
 
 def _head(document: Mapping[str, Any]) -> str:
@@ -80,41 +67,18 @@ def _scored(document: Mapping[str, Any]) -> str:
     return f"{scored_word(document['cv'])} {metric_word(document['metric'])}"
 
 
-def best_lines(summary: Summary) -> list[str]:
+def best_lines(summary: Summary, width: int | None) -> list[str]:
     """``Best-1 (val acc: 0.983) | lr: 9.21e-03, weight decay: 4.59e-04`` and so on."""
     scored = _scored(summary.document)
-    return [
+    lines = [
         f"Best-{place} ({scored}: {score(trial.value or 0.0)}) | {parameters(trial.params)}"
         for place, trial in enumerate(summary.best, start=1)
     ]
-
-
-def _narrowing(summary: Summary) -> Table:
-    rounds = summary.document["rounds"]
-    if len(rounds[0]["ranges"]) > MOST_COLUMNS:
-        return _first_and_last(rounds)
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("round", justify="right")
-    table.add_column("trials", justify="right")
-    for name in rounds[0]["ranges"]:
-        table.add_column(name)
-    table.add_column(f"best {_scored(summary.document)}", justify="right")
-    for each in rounds:
-        best = "-" if each["best"] is None else score(each["best"])
-        ranges = map(searched, each["ranges"].values())
-        table.add_row(str(each["round"] + 1), str(each["trials"]), *ranges, best)
-    return table
-
-
-def _first_and_last(rounds: Sequence[Mapping[str, Any]]) -> Table:
-    """Where there are more parameters than columns, a line for each."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for title in ("parameter", "round 1", f"round {rounds[-1]['round'] + 1}"):
-        table.add_column(title)
-    for name, full in rounds[0]["ranges"].items():
-        left = rounds[-1]["ranges"][name]
-        table.add_row(name, searched(full), "the same" if left == full else searched(left))
-    return table
+    return (
+        lines
+        if width is None
+        else [each for line in lines for each in packed(line.split(", "), width)]
+    )
 
 
 def _winner(summary: Summary) -> list[str]:

@@ -48,7 +48,7 @@ def predict(
     the model has learnt it. STUDY may be left out where there is only one.
     """
     from hpo import prediction
-    from hpo.cli.progress import say
+    from hpo.cli.display import say
 
     found, ready, fitted = prediction.stored_model(study, storage, model, artifacts)
     if proba and not fitted.target.classes:

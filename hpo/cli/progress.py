@@ -1,199 +1,113 @@
-"""What stderr shows while a search runs: a live block on a terminal, plain lines without one."""
+"""The state of a search while it runs: what its storage holds, and how long it takes."""
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 
-import click
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
-
-from hpo.cli.words import metric_word, parameters, score, scored_word, searched
+from hpo.cli.block import ENDED, Passing
+from hpo.cli.standing import Standing, read
+from hpo.cli.words import duration
 from hpo.joined_study import JoinedStudy
-from hpo.known_trials import FINISHED
-from hpo.ranking import rank
-from hpo.search.evaluation import Outcome
 from hpo.search.loop import Event, OthersTrain, RoundClaimed
-from hpo.search.space import Listed, Ranges
-from storage.records import TrialRecord
+from hpo.search.repeats import Retrained
+from storage.records import SelectionRecord
 
-BAR_CELLS = 24
-MOST_PARAMETERS = 3
-"""Of the best trial's parameters the line has room for so many."""
-
-
-def say(line: str) -> None:
-    """Print one plain line on stderr."""
-    with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the search goes on
-        click.echo(line, err=True)
+LOOK_SECONDS = 1.0
+"""How often it is seen at most what other searches have done."""
 
 
-def follow(experiment: JoinedStudy, total: int, n_workers: int, deadline: float = math.inf) -> None:
-    """Run the search to its end, or to ``deadline`` by ``time.time``, and show how it goes."""
-    console = Console(stderr=True, emoji=False)
-    progress = _Progress.of(experiment, total)
-    events = experiment.search(total, n_workers, deadline)
-    if console.is_terminal and not console.is_dumb_terminal:
-        with Live(progress, console=console, refresh_per_second=4, transient=True):
-            for event in events:
-                progress.take(event)
-    else:
-        _follow_plainly(progress, events)
+class Pace:
+    """How long work still takes, if it goes on as it did; ``done`` of it was done before."""
+
+    def __init__(self, done: int) -> None:
+        self.before = self.done = done
+        self.started = self.moved = time.monotonic()
+
+    def move(self, done: int) -> None:
+        """So much is done now."""
+        if done > self.done:
+            self.done, self.moved = done, time.monotonic()
+
+    def left(self, total: int, deadline: float) -> str:
+        """``12 s left``; as long as nothing is done, how long it has taken so far."""
+        now, until = time.monotonic(), deadline - time.time()
+        if self.done > self.before:
+            each = (self.moved - self.started) / (self.done - self.before)
+            until = min(until, each * (total - self.done) - (now - self.moved))
+        if until == math.inf:
+            return f"{duration(now - self.started)} so far"
+        return f"{duration(max(0.0, until))} left"
 
 
-def _follow_plainly(progress: _Progress, events: Iterable[Event]) -> None:
-    last = -math.inf
-    for event in events:
-        before = progress.finished
-        progress.take(event)
-        if progress.finished > before and (
-            time.monotonic() - last >= 1 or progress.finished == progress.total
-        ):
-            last = time.monotonic()
-            say(progress.line())
-    if progress.shared:  # the last trials may be another's
-        progress.look()
-        say(progress.line())
+class Progress:
+    """What a search has come to, event by event.
 
+    What an event tells stands in the storage, so that it is read anew only at the beginning, at the
+    end, and where other searches enter trials too. A search may end at ``deadline``, by
+    ``time.time``.
+    """
 
-@dataclass
-class _Progress:
-    """The state of a search, from what the storage holds; draws itself."""
-
-    experiment: JoinedStudy
-    total: int
-    finished: int
-    failed: int
-    pruned: int
-    best: TrialRecord | Outcome | None
-    index: int = 0
-    ranges: Ranges = field(default_factory=dict)
-    params: dict[int, dict[str, float]] = field(default_factory=dict)
-    started: float = field(default_factory=time.monotonic)
-    before: int = 0
-    shared: bool = False
-    looked: float = -math.inf
-
-    @classmethod
-    def of(cls, experiment: JoinedStudy, total: int) -> _Progress:
-        """What is there before this search trains anything."""
-        trials = experiment.store.trials()
-        done = [each for each in trials if each.state in FINISHED]
-        ranked = rank(trials)
-        return cls(
-            experiment=experiment,
-            total=max(total, len(done)),
-            finished=len(done),
-            failed=sum(each.state == "FAIL" for each in done),
-            pruned=sum(each.state == "PRUNED" for each in done),
-            best=ranked[0] if ranked else None,
-            before=len(done),
-            params={each.number: each.params for each in ranked[:1]},
-        )
+    def __init__(self, experiment: JoinedStudy, total: int, deadline: float = math.inf) -> None:
+        self.experiment = experiment
+        self.total = total
+        self.deadline = deadline
+        self.standing: Standing = read(experiment, total)
+        self.shared = False
+        self._looked = -math.inf
+        self._params: dict[int, dict[str, float]] = {}
+        self._pace = Pace(self.standing.finished)
+        self._retrained: Retrained | None = None
+        self._ended = self.standing.finished >= self.standing.total
 
     def take(self, event: Event) -> None:
         """Move on by one event."""
         if isinstance(event, OthersTrain):
-            self._look_now_and_then()
+            self.shared = True
+        elif isinstance(event, RoundClaimed):
+            self.standing = self.standing.at_round(event.index, event.ranges)
+            # Of earlier ones only the best is still of interest, which the state has.
+            self._params = {slot.number: dict(slot.params) for slot in event.slots}
+        else:
+            self.standing = self.standing.recorded(event.outcomes, self._params)
+            self._pace.move(self.standing.finished)
             return
-        if isinstance(event, RoundClaimed):
-            self.index, self.ranges = event.index, event.ranges
-            self.params |= {slot.number: dict(slot.params) for slot in event.slots}
-            if self.shared:
-                self._look_now_and_then()
-            return
-        self.finished += len(event.outcomes)
-        for outcome in event.outcomes:
-            self.failed += outcome.failed
-            self.pruned += outcome.pruned
-            if outcome.value is not None and self._beats(
-                outcome.value, outcome.costs, outcome.number
-            ):
-                self.best = outcome
-
-    def _look_now_and_then(self) -> None:
-        """See, once a second, what other searches have done."""
-        self.shared = True
-        if time.monotonic() - self.looked >= 1:
+        if self.shared and time.monotonic() - self._looked >= LOOK_SECONDS:
             self.look()
+
+    def hear(self, retrained: Retrained) -> None:
+        """Move on to so many networks of those that follow the search."""
+        if self._retrained is None or self._retrained.rows != retrained.rows:
+            self._pace = Pace(retrained.done)
+        self._retrained = retrained
+        self._pace.move(retrained.done)
 
     def look(self) -> None:
         """See what the storage holds."""
-        self.looked = time.monotonic()
-        trials = self.experiment.store.trials()
-        self.finished = sum(each.state in FINISHED for each in trials)
-        self.failed = sum(each.state == "FAIL" for each in trials)
-        self.pruned = sum(each.state == "PRUNED" for each in trials)
-        ranked = rank(trials)
-        if ranked:
-            self.best = ranked[0]
-            self.params[ranked[0].number] = ranked[0].params
+        self._looked = time.monotonic()
+        self.standing = read(self.experiment, self.total)
+        self._pace.move(self.standing.finished)
 
-    def _beats(self, value: float, costs: tuple[float, ...], number: int) -> bool:
-        if self.best is None or self.best.value is None:
-            return True
-        return (-value, costs, number) < (-self.best.value, self.best.costs, self.best.number)
+    def end(self, chosen: SelectionRecord | None = None) -> None:
+        """See it for the last time; ``chosen`` is the winner that was entered."""
+        self.standing = read(self.experiment, self.total, chosen)
+        self._ended, self._retrained = True, None
 
-    def line(self) -> str:
-        """The state in one line."""
-        return ", ".join([self._head(), *self._best_words(), self._time_left()])
-
-    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Text(f"{self._head()}, {self._time_left()}", style="bold")
-        texts = {name: searched(bounds) for name, bounds in self.ranges.items()}
-        # The bar takes what names and numbers leave; two blanks stand between them.
-        taken = max(map(len, texts), default=0) + max(map(len, texts.values()), default=0) + 2
-        cells = max(0, min(BAR_CELLS, options.max_width - taken))
-        table = Table.grid(padding=(0, 1))
-        for name, text in texts.items():
-            distribution = self.experiment.store.space.distributions[name]
-            table.add_row(name, _bar(distribution, self.ranges[name], cells), text)
-        yield table
-        yield Text(", ".join(self._best_words()))
-
-    def _head(self) -> str:
-        planned = -(-self.total // self.experiment.narrowing.trials_per_round)
-        counts = {"pruned": self.pruned, "failed": self.failed}
-        others = "".join(f", {count} {name}" for name, count in counts.items() if count)
-        where = f"round {self.index + 1}/{planned}"
-        return f"{self.experiment.study}: {where}, {self.finished}/{self.total} trials{others}"
-
-    def _best_words(self) -> list[str]:
-        if self.best is None or self.best.value is None:
-            return ["no score yet"]
-        metric = metric_word(self.experiment.settings.metric)
-        of = scored_word(self.experiment.settings.cv)
-        found = f"best {of} {metric} {score(self.best.value)} (trial {self.best.number})"
-        return [found, parameters(self.params.get(self.best.number, {}), MOST_PARAMETERS)]
-
-    def _time_left(self) -> str:
-        trained = self.finished - self.before
-        spent = time.monotonic() - self.started
-        if not trained:
-            return f"{spent:.0f} s"
-        left = spent / trained * (self.total - self.finished)
-        return f"{left:.0f} s left"
+    def passing(self) -> Passing:
+        """What is done at the moment, and how long it takes."""
+        again = self._retrained
+        if again is not None:
+            left = self._pace.left(again.total, self.deadline)
+            return Passing(left if again.done < again.total else "", _words(again))
+        now = self.standing
+        if self._ended or now.finished >= now.total:
+            return ENDED
+        return Passing(self._pace.left(now.total, self.deadline))
 
 
-def _bar(distribution: BaseDistribution, left: Listed, cells: int) -> Text:
-    """The range of a round inside the full range, ``cells`` wide; none for choices."""
-    if isinstance(left, dict):
-        return Text()
-    assert isinstance(distribution, FloatDistribution | IntDistribution)
-    low, high = left
-    scale = math.log if distribution.log else float
-    start, end = scale(distribution.low), scale(distribution.high)
-    width = end - start or 1.0  # neighbouring numbers may have one logarithm
-    first = min(round((scale(low) - start) / width * cells), max(0, cells - 1))
-    last = max(first + 1, round((scale(high) - start) / width * cells))
-    bar = Text("─" * first, style="dim")
-    bar.append("█" * (last - first), style="cyan")
-    bar.append("─" * (cells - last), style="dim")
-    return bar[:cells]
+def _words(again: Retrained) -> list[str]:
+    count = f"{again.done}/{again.total} networks"
+    if again.rows is not None:
+        return [f"training the winner again on all {again.rows} rows", count]
+    best = f"the best {again.trials}" if again.trials > 1 else "the best"
+    return [f"training {best} again to choose the winner", count]

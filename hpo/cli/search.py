@@ -99,7 +99,7 @@ def _searched(
     deadline: float,
 ) -> Summary:
     """Search, choose the winner, and look at the test rows."""
-    from hpo.cli.progress import follow, say
+    from hpo.cli.display import display, say
     from hpo.joining import Joining, joined
     from hpo.summary import summarise
 
@@ -113,9 +113,13 @@ def _searched(
     ):
         for warning in experiment.prepared.warnings:
             say(f"note: {warning}")
-        follow(experiment, trials, n_workers, deadline)
         repeats = options["repeats"]
-        selection = experiment.choose(repeats, n_workers, deadline, refit=refit)
+        with display(experiment, trials, deadline) as shown:
+            shown.follow(experiment.search(trials, n_workers, deadline))
+            selection = experiment.choose(
+                repeats, n_workers, deadline, refit=refit, heard=shown.hear
+            )
+            shown.end(selection)
         chosen = selection.refit >= refit if selection else not (repeats or refit)
         return summarise(
             experiment,
@@ -137,8 +141,8 @@ def _print_summary(summary: Summary, *, as_json: bool) -> None:
 
 
 def _print_plan(plan: Rehearsal, *, as_json: bool) -> None:
+    from hpo.cli.display import say
     from hpo.cli.output import rehearsal
-    from hpo.cli.progress import say
 
     for warning in plan.warnings:
         say(f"note: {warning}")

@@ -59,6 +59,27 @@ class Repeat:
         return len(self.params) > 0
 
 
+class Retrained(NamedTuple):
+    """How many networks are trained, ``done`` of ``total``, of those that follow a search.
+
+    So many ``trials`` are trained again to choose the winner; or the winner alone is, on all
+    ``rows`` but those for the test.
+    """
+
+    trials: int
+    done: int
+    total: int
+    rows: int | None = None
+
+
+Heard = Callable[[Retrained], None]
+"""What is told of it, whenever there is news."""
+
+
+def unheard(_retrained: Retrained) -> None:
+    """Nobody wants to know."""
+
+
 def repeat(
     problem: Problem, given: Folds | None, jobs: Sequence[Job], n_workers: int, deadline: float
 ) -> Iterator[list[Repeat]]:

@@ -15,6 +15,12 @@ from storage.records import Look, TrialRecord
 RANGES = {"learning_rate": [1e-4, 1e-2]}
 
 
+@pytest.fixture(autouse=True)
+def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines may have any length; where tests run side by side, something else may be set."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 def document(**changes: Any) -> dict[str, Any]:
     return {
         "study": "s",
@@ -160,8 +166,29 @@ def test_words_in_colons_are_no_pictures() -> None:
 
 
 def test_a_narrow_terminal_cuts_no_number_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert shown()[:15] == [
+        "s: classification, 70 training, 20",
+        "  validation and 10 test rows",
+        "",
+        "round  trials  best val acc",
+        "    1       4         0.750",
+        "    2       1             -",
+        "",
+        "round  learning_rate",
+        "    1  1.0e-04..1.0e-02",
+        "    2  1.0e-04..1.0e-02",
+        "",
+        "Best-1 (val acc: 0.750) | lr: 1.00e-03",
+        "",
+        "winner: trial 2, val acc 0.750, train",
+        "  acc 0.500",
+    ]
+    monkeypatch.setenv("COLUMNS", "25")
+    at = shown().index("Best-1 (val acc: 0.750) |")
+    assert shown()[at + 1] == "  lr: 1.00e-03"
     monkeypatch.setenv("COLUMNS", "20")
-    assert shown()[3] == "    1       4  1.0e-04..1.0e-02         0.750"
+    assert "    2  1.0e-04..1.0e-02" in shown()
 
 
 def test_an_end_before_all_trials_is_said_with_what_goes_on() -> None:
@@ -214,3 +241,28 @@ def test_what_a_dry_run_says() -> None:
     ]
     folded = rehearsal(plan(cv=5, seconds=12.3, bytes=1_234_567)).splitlines()
     assert folded[1] == "networks: 4-64-64-1, 5 for each trial"
+
+
+def test_of_many_parameters_the_first_round_and_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = {"a": [1e-4, 1e-2], "b": [0.0, 1.0], "c": {"choices": ["x", "y"]}, "d": [2, 8]}
+    last = first | {"a": [1e-3, 1e-2], "c": {"choices": ["y"]}}
+    rounds = [
+        {"round": 0, "trials": 4, "ranges": first, "best": 0.5},
+        {"round": 1, "trials": 4, "ranges": last, "best": 0.75},
+    ]
+    assert shown(rounds=rounds)[2:7] == [
+        "parameter  round 1           round 2",
+        "a          1.0e-04..1.0e-02  1.0e-03..1.0e-02",
+        "b          0..1              the same",
+        "c          x|y               y",
+        "d          2..8              the same",
+    ]
+    monkeypatch.setenv("COLUMNS", "40")
+    assert shown(rounds=rounds)[3:9] == [
+        "a",
+        "  round 1  1.0e-04..1.0e-02",
+        "  round 2  1.0e-03..1.0e-02",
+        "b",
+        "  round 1  0..1",
+        "  round 2  the same",
+    ]

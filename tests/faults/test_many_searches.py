@@ -31,7 +31,7 @@ COMMAND = (
 CROWD = """
 import json, os, runpy, sys
 import alembic.command, pymysql, psycopg, sklearn.datasets
-import hpo.cli.output, hpo.cli.progress, hpo.joined_study, hpo.rehearsal, hpo.summary, hpo.cli.app
+import hpo.cli.output, hpo.cli.display, hpo.joined_study, hpo.rehearsal, hpo.summary, hpo.cli.app
 closed, opener = os.pipe()
 pids = []
 for each in range(int(sys.argv.pop(1))):
