@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpo.joined_study import JoinedStudy
-from hpo.known_trials import FINISHED
 from hpo.pareto import pareto_front
 from hpo.ranking import OURS, rank
+from hpo.rounds import described
 from storage.records import Look, SelectionRecord, TrialRecord
 from storage.urls import masked
 
@@ -74,7 +74,7 @@ def summarise(
             "pruned": states["PRUNED"],
             "failed": states["FAIL"],
         },
-        "rounds": _rounds(experiment, trials),
+        "rounds": described(experiment.rounds(), trials, experiment.narrowing.trials_per_round),
         "best": _best(experiment, winner, selection),
         "pareto": _pareto(experiment, trials),
         "selection": selection and _selection(selection),
@@ -132,22 +132,3 @@ def _edges(experiment: JoinedStudy, winner: TrialRecord) -> dict[str, str]:
     """Which of the winner's parameters lie at an end of what was searched."""
     rounds = experiment.rounds()
     return experiment.store.space.edges(rounds[-1].ranges, winner.params) if rounds else {}
-
-
-def _rounds(experiment: JoinedStudy, trials: list[TrialRecord]) -> list[dict[str, Any]]:
-    size = experiment.narrowing.trials_per_round
-    finished = [each for each in trials if each.state in FINISHED]
-    counts = Counter(trial.number // size for trial in finished)
-    best: dict[int, float] = {}
-    for trial in rank(trials):
-        if trial.value is not None:
-            best.setdefault(trial.number // size, trial.value)
-    return [
-        {
-            "round": record.round,
-            "trials": counts[record.round],
-            "ranges": record.ranges,
-            "best": best.get(record.round),
-        }
-        for record in experiment.rounds()
-    ]

@@ -93,7 +93,13 @@ def write_item(name: str, distribution: BaseDistribution) -> str:
         return f"{name}={'|'.join(map(str, distribution.choices))}"
     assert isinstance(distribution, FloatDistribution | IntDistribution)
     log = ":log" if distribution.log else ""
-    return f"{name}={distribution.low:g}..{distribution.high:g}{log}"
+    return f"{name}={written(distribution.low)}..{written(distribution.high)}{log}"
+
+
+def written(number: float) -> str:
+    """Return the shortest text that is read as this number."""
+    short = f"{number:g}"
+    return short if float(short) == number else str(number)
 
 
 def _find(name: str) -> Tunable:
