@@ -44,7 +44,8 @@ def pytest_configure() -> None:
 def hpo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Hpo:
     """Run the command in this process, in an empty folder; training stays in it too."""
     monkeypatch.chdir(tmp_path)
-    for name in ("HPO_STORAGE", "HPO_ARTIFACTS", "COLUMNS"):
+    ours = (name for name in os.environ if name.startswith("HPO_") and "HPO_TEST_" not in name)
+    for name in [*ours, "COLUMNS"]:
         monkeypatch.delenv(name, raising=False)
 
     def command(*arguments: object) -> Ran:

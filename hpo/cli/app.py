@@ -14,10 +14,14 @@ from urllib.parse import unquote
 import click
 
 from hpo._version import __version__
+from hpo.cli.completion import completion
+from hpo.cli.config import config
 from hpo.cli.doctor import doctor
 from hpo.cli.ensemble import ensemble
+from hpo.cli.frame import framed, is_verbose
 from hpo.cli.gc import gc
 from hpo.cli.leaderboard import leaderboard
+from hpo.cli.origins import Invocation, blamed
 from hpo.cli.predict import predict
 from hpo.cli.search import search
 from hpo.cli.studies import studies
@@ -60,8 +64,10 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (search, ensemble, predict, test, leaderboard, studies, doctor, gc):
-    cli.add_command(command)
+for command in (
+    search, ensemble, predict, test, leaderboard, studies, doctor, gc, config, completion,
+):  # fmt: skip
+    cli.add_command(framed(command))
 
 
 def main() -> None:
@@ -79,18 +85,26 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command with these arguments and return its exit code."""
+    # The result names the next command, which is this one with a change.
+    invocation = Invocation(list(arguments))
     try:
-        # The result names the next command, which is this one with a change.
-        typed = list(arguments)
-        result = cli.main(typed[:], prog_name="hpo", standalone_mode=False, obj=typed)
+        result = cli.main(list(arguments), prog_name="hpo", standalone_mode=False, obj=invocation)
     except (Exception, TerminatedError) as error:
-        if os.environ.get("HPO_DEBUG"):
-            click.echo(_without_passwords(traceback.format_exc(), arguments), err=True)
-        code, line = _verdict(error)
-        line = _without_passwords(" ".join(line.split()), arguments)
-        click.echo(f"hpo: {line}", err=True)
-        return code
+        return _report(error, invocation)
     return result if isinstance(result, int) else 0
+
+
+def _report(error: BaseException, invocation: Invocation) -> int:
+    """Say on stderr what went wrong; returns the exit code."""
+    code, line = _verdict(error)
+    called = invocation.context
+    verbose = called is not None and is_verbose(called)
+    if os.environ.get("HPO_DEBUG") or (verbose and code == INTERNAL):
+        click.echo(_without_passwords(traceback.format_exc(), invocation), err=True)
+    if code == EXIT_CODES[UsageError]:
+        line += blamed(line, called)
+    click.echo(f"hpo: {_without_passwords(' '.join(line.split()), invocation)}", err=True)
+    return code
 
 
 def _verdict(error: BaseException) -> tuple[int, str]:
@@ -108,10 +122,10 @@ def _verdict(error: BaseException) -> tuple[int, str]:
     return INTERNAL, f"{what}; HPO_DEBUG=1 shows where, please report it"
 
 
-def _without_passwords(text: str, arguments: Sequence[str]) -> str:
-    """``text``, which may repeat what was typed, without the passwords of URLs in it."""
-    for each in (*arguments, *map(os.environ.get, ("HPO_STORAGE", "HPO_ARTIFACTS"))):
-        user = (each or "").partition("://")[2].rpartition("@")[0]
+def _without_passwords(text: str, invocation: Invocation) -> str:
+    """``text``, which may repeat what the user said, without the passwords of URLs in it."""
+    for each in invocation.texts():
+        user = each.partition("://")[2].rpartition("@")[0]
         if typed := user.partition(":")[2]:
             text = text.replace(typed, "***").replace(unquote(typed), "***")
     return text

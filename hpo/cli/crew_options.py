@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import click
 
+from hpo.cli.frame import say
 from hpo.cli.options import added, whole_number
 from hpo.search.clusters.joining import BACKENDS, HERE, cores, joined
 
@@ -33,8 +34,6 @@ crew_options = added(
 @contextmanager
 def crew(workers: int | None, backend: str, address: str | None) -> Iterator[int]:
     """How many processes train what is trained inside; a cluster's, if one is asked for."""
-    from hpo.cli.display import say
-
     with joined(backend, address, workers or cores()) as cluster:
         for note in cluster.notes if cluster else ():
             say(f"note: {note}")

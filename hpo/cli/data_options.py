@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hpo.cli.completion import complete_data
 from hpo.cli.options import added
 from hpo.errors import UsageError
 
@@ -17,7 +18,7 @@ DEFAULT_SIZE = 0.2
 """Of the test part of all rows, and of the validation part of the others."""
 
 data_options = added(
-    click.argument("data", default="digits"),
+    click.argument("data", default="digits", shell_complete=complete_data),
     click.option(
         "--target", metavar="COL", help="Column to predict: a name, or a number without a header."
     ),

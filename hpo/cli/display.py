@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-import click
 from rich.console import Console
 
 from hpo.cli.block import line
+from hpo.cli.frame import is_quiet, say
 from hpo.cli.progress import Progress
 from hpo.joined_study import JoinedStudy
 from hpo.search.loop import Event
@@ -21,12 +20,6 @@ from storage.records import SelectionRecord
 
 LINE_SECONDS = 1.0
 """There is one plain line in this time at most."""
-
-
-def say(line: str) -> None:
-    """Print one plain line on stderr."""
-    with contextlib.suppress(BrokenPipeError):  # nobody reads it, and the search goes on
-        click.echo(line, err=True)
 
 
 class Display(Protocol):
@@ -47,7 +40,7 @@ def display(experiment: JoinedStudy, total: int, deadline: float = math.inf) -> 
     """What shows this search, which ends at ``deadline`` at the latest, by ``time.time``."""
     console = Console(stderr=True, emoji=False, highlight=False)
     progress = Progress(experiment, total, deadline)
-    if console.is_terminal and not console.is_dumb_terminal:
+    if console.is_terminal and not console.is_dumb_terminal and not is_quiet():
         from hpo.cli.live_block import LiveBlock
 
         with LiveBlock(console, progress) as block:

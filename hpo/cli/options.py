@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from hpo.cli.completion import complete_study
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 Option = Callable[[Command], Command]
 
@@ -60,7 +62,7 @@ def artifacts_of(which: str, default: str = "") -> Option[Any]:
     )
 
 
-study_argument = click.argument("study", required=False)
+study_argument = click.argument("study", required=False, shell_complete=complete_study)
 
 storage_option = storage_of("studies")
 

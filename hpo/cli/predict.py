@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from hpo.cli.frame import say
 from hpo.cli.options import artifacts_option, model_option, storage_option, study_argument
 from hpo.errors import UsageError
 
@@ -48,7 +49,6 @@ def predict(
     the model has learnt it. STUDY may be left out where there is only one.
     """
     from hpo import prediction
-    from hpo.cli.display import say
 
     found, ready, fitted = prediction.stored_model(study, storage, model, artifacts)
     if proba and not fitted.target.classes:

@@ -12,6 +12,7 @@ import click
 
 from hpo.cli.crew_options import crew, crew_options, is_alone
 from hpo.cli.data_options import data_options, load_data
+from hpo.cli.frame import say
 from hpo.cli.options import json_option
 from hpo.cli.printing import emit
 from hpo.cli.search_options import network_options, run_options, study_options
@@ -99,7 +100,7 @@ def _searched(
     deadline: float,
 ) -> Summary:
     """Search, choose the winner, and look at the test rows."""
-    from hpo.cli.display import display, say
+    from hpo.cli.display import display
     from hpo.joining import Joining, joined
     from hpo.summary import summarise
 
@@ -137,11 +138,10 @@ def _print_summary(summary: Summary, *, as_json: bool) -> None:
     if as_json:
         emit(json.dumps(summary.document, allow_nan=False))
     else:
-        emit(result(summary, click.get_current_context().obj).rstrip("\n"))
+        emit(result(summary, click.get_current_context().obj.arguments).rstrip("\n"))
 
 
 def _print_plan(plan: Rehearsal, *, as_json: bool) -> None:
-    from hpo.cli.display import say
     from hpo.cli.output import rehearsal
 
     for warning in plan.warnings:

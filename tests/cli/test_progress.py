@@ -10,7 +10,8 @@ import pytest
 from optuna.distributions import FloatDistribution
 
 from hpo.cli.block import line
-from hpo.cli.display import Lines, say
+from hpo.cli.display import Lines
+from hpo.cli.frame import say
 from hpo.cli.progress import Progress
 from hpo.search.evaluation import Outcome, Slot
 from hpo.search.loop import Event, OthersTrain, Recorded, RoundClaimed
