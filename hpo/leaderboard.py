@@ -95,7 +95,7 @@ class Leaderboard:
             "network": self.network and list(self.network),
             "weights": self.weights,
             "trials": {state: self.counts.get(state, 0) for state in STATES.values()},
-            "leaderboard": [self._described(each) for each in self.best(top)],
+            "leaderboard": [self.described(each) for each in self.best(top)],
             "ensembles": [
                 {"name": each.name} | {name: each.record[name] for name in _TOLD}
                 for each in self.ensembles
@@ -108,7 +108,8 @@ class Leaderboard:
             return self.entries
         return [each for each in self.entries[:top] if each.rank is not None]
 
-    def _described(self, entry: Entry) -> dict[str, Any]:
+    def described(self, entry: Entry) -> dict[str, Any]:
+        """A trial in that object."""
         return {
             "rank": entry.rank,
             "trial": entry.number,

@@ -18,6 +18,13 @@ def tables(connection: Connection) -> set[str]:
     return set(sa.inspect(connection).get_table_names())
 
 
+def columns(connection: Connection, table: str) -> set[str]:
+    """The names of the columns of a table; none if it is not there."""
+    if table not in tables(connection):
+        return set()
+    return {each["name"] for each in sa.inspect(connection).get_columns(table)}
+
+
 def versions(connection: Connection) -> tuple[str | None, str | None]:
     """The revisions of Optuna's tables and of ours; None where there are none."""
     found = None

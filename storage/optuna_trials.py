@@ -54,6 +54,14 @@ def seconds(connection: Connection, study_id: int) -> dict[int, float]:
     }
 
 
+def attributes(
+    connection: Connection, study_id: int, number: int, names: Sequence[str]
+) -> dict[str, Any]:
+    """These of the attributes of one trial, as far as it has them."""
+    one = sa.and_(TRIALS.c.study_id == study_id, TRIALS.c.number == number)
+    return next(iter(_attributes(connection, one, names).values()), {})
+
+
 def unheld(connection: Connection, study_id: int, experiment: str) -> list[int]:
     """The numbers of the trials that are RUNNING and that no owner of ``experiment`` holds."""
     running = TRIALS.c.state == sa.literal_column("'RUNNING'")

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from storage import schema
-from storage.condition import tables
+from storage.condition import columns, tables
 from storage.records import EnsembleRecord
 
 ENSEMBLE = -1
@@ -30,8 +30,8 @@ def made(connection: Connection) -> dict[str, Made]:
     table = schema.experiments
     if table.name not in tables(connection):
         return {}
-    columns = {each["name"] for each in sa.inspect(connection).get_columns(table.name)}
-    where = table.c.artifacts if "artifacts" in columns else sa.null()
+    has_place = "artifacts" in columns(connection, table.name)
+    where = table.c.artifacts if has_place else sa.null()
     query = sa.select(table.c.uid, table.c.created_at, table.c.source, where.label("artifacts"))
     return {
         row.uid: Made(row.uid, row.created_at, row.source, row.artifacts)
@@ -46,6 +46,16 @@ def document(connection: Connection, uid: str, name: str) -> Any:
         return None
     text = connection.execute(sa.select(table.c[name]).where(table.c.uid == uid)).scalar()
     return None if text is None else json.loads(text)
+
+
+def trials_per_round(connection: Connection, uid: str) -> int:
+    """How many trials a round of the experiment has."""
+    table = schema.experiments
+    return int(
+        connection.execute(
+            sa.select(table.c.trials_per_round).where(table.c.uid == uid)
+        ).scalar_one()
+    )
 
 
 def array_bytes(connection: Connection) -> dict[str, int]:

@@ -24,6 +24,7 @@ from hpo.cli.leaderboard import leaderboard
 from hpo.cli.origins import Invocation, blamed
 from hpo.cli.predict import predict
 from hpo.cli.search import search
+from hpo.cli.show import show
 from hpo.cli.studies import studies
 from hpo.cli.test import test
 from hpo.data.errors import DataError
@@ -65,7 +66,7 @@ def cli(context: click.Context) -> None:
 
 
 for command in (
-    search, ensemble, predict, test, leaderboard, studies, doctor, gc, config, completion,
+    search, ensemble, predict, test, leaderboard, studies, show, doctor, gc, config, completion,
 ):  # fmt: skip
     cli.add_command(framed(command))
 

@@ -124,7 +124,7 @@ def _failure(entry: Entry) -> str:
     return f"trial {entry.number}{point}: {entry.reason}"
 
 
-def _scores(values: Sequence[float | None]) -> Callable[[Value], str]:
+def scores_alike(values: Sequence[float | None]) -> Callable[[Value], str]:
     """How the scores of a column are written: all with three decimals, if these say enough."""
     largest = max((abs(each) for each in values if each is not None), default=0.0)
     form = ".3f" if 0.1 <= largest < 1000 else ".4g"
@@ -163,7 +163,7 @@ def _columns(board: Leaderboard, entries: Sequence[Entry], *, full: bool) -> lis
     from hpo.cli.words import metric_word, parameter_word, scored_word
 
     names = list(dict.fromkeys(name for entry in entries for name in entry.params))
-    scores = _scores([each for entry in entries for each in (entry.validation, entry.train)])
+    scores = scores_alike([each for entry in entries for each in (entry.validation, entry.train)])
     metric = metric_word(board.metric)
 
     def column(title: str, values: Sequence[Value], show: Any, weight: int) -> Column:
