@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="One study or one trial, whole.")
-@click.argument("what", metavar="[STUDY[/TRIAL]]", required=False, shell_complete=complete_study)
+@click.argument("study", metavar="[STUDY[/TRIAL]]", required=False, shell_complete=complete_study)
 @storage_option
 @json_option
-def show(what: str | None, storage: str, as_json: bool) -> None:
+def show(study: str | None, storage: str, as_json: bool) -> None:
     """Show all that is kept of a study, or of one of its trials.
 
     \b
@@ -38,7 +38,7 @@ def show(what: str | None, storage: str, as_json: bool) -> None:
     from storage.reader import opened
 
     with opened(storage) as reader:
-        document = reader.read(lambda connection: _read(connection, what, storage))
+        document = reader.read(lambda connection: _read(connection, study, storage))
     if as_json:
         emit(json.dumps(document, allow_nan=False))
     else:
@@ -46,7 +46,7 @@ def show(what: str | None, storage: str, as_json: bool) -> None:
         emit("\n".join(lines(document, room())))
 
 
-def _read(connection: Connection, what: str | None, storage: str) -> dict[str, Any]:
+def _read(connection: Connection, study: str | None, storage: str) -> dict[str, Any]:
     """The study of this name; else what stands before the last slash is one, and behind a trial."""
     from hpo.ranking import EXPERIMENT_ATTRIBUTE
     from hpo.whole_study import read_study
@@ -55,12 +55,12 @@ def _read(connection: Connection, what: str | None, storage: str) -> dict[str, A
     from storage.urls import masked
 
     names = {each.name for each in optuna_studies.studies(connection, EXPERIMENT_ATTRIBUTE)}
-    if what is None or what in names or "/" not in what:
-        return read_study(connection, what, masked(storage))
-    study, _, number = what.rpartition("/")
+    if study is None or study in names or "/" not in study:
+        return read_study(connection, study, masked(storage))
+    name, _, number = study.rpartition("/")
     if not (number.isascii() and number.isdigit()):
         raise UsageError(
-            f"{what!r}: behind the slash stands the number of a trial, as in "
-            f"{study or next(iter(names), 'digits')}/0"
+            f"{study!r}: behind the slash stands the number of a trial, as in "
+            f"{name or next(iter(names), 'digits')}/0"
         )
-    return read_trial(connection, study or None, int(number), masked(storage))
+    return read_trial(connection, name or None, int(number), masked(storage))

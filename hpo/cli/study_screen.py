@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from hpo.cli.front import cost
 from hpo.cli.leaderboard import scores_alike
 from hpo.cli.printing import plain, wrapped
 from hpo.cli.tables import Column, Value, text_table
@@ -162,6 +163,7 @@ def _best(document: Document, width: int | None) -> list[str]:
         column(_scored(document), "validation", 8),
         column("train", "train", 3),
         column("gap", "gap", 4),
+        *_costs(best),
         Column("seconds", [each["seconds"] for each in best], _seconds, weight=2),
         *(
             Column(
@@ -177,6 +179,13 @@ def _best(document: Document, width: int | None) -> list[str]:
     table, hidden = text_table(columns, width)
     without = [f"no room for {', '.join(hidden)}: --json has all"] if hidden else []
     return [*table, *wrapped(without, width)]
+
+
+def _costs(best: Sequence[Document]) -> Iterator[Column]:
+    """A column for each objective besides the score."""
+    for name in best[0].get("costs", {}):
+        title, show = cost(name)
+        yield Column(title, [each["costs"].get(name) for each in best], show, weight=8)
 
 
 def _seconds(value: Value) -> str:

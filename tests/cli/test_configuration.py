@@ -266,7 +266,7 @@ def test_the_screen(hpo: Hpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_arguments_are_those_of_the_command(hpo: Hpo) -> None:
     found = hpo("config", "show", "wine/3", "--json").document["commands"]["show"]
-    assert (found["what"]["value"], found["what"]["origin"]) == ("wine/3", "argument")
+    assert (found["study"]["value"], found["study"]["origin"]) == ("wine/3", "argument")
     ran = hpo("config", "show", "a", "b")
     assert (ran.code, ran.err) == (2, "hpo: hpo show takes no argument 'b'\n")
     assert hpo("config", "serch").err == (

@@ -144,6 +144,14 @@ def test_the_screen_of_a_failed_trial() -> None:
     ]
 
 
+def test_a_cost_has_a_column() -> None:
+    best = [each | {"costs": {"size": 1310 * each["rank"]}} for each in STUDY["best"]]
+    lines = study_lines(STUDY | {"best": best}, 80)
+    place = lines.index("", lines.index("") + 1)
+    assert lines[place + 1].split()[:7] == ["rank", "trial", "val", "acc", "train", "gap", "size"]
+    assert [line.split()[5] for line in lines[place + 2 : place + 4]] == ["1,310", "2,620"]
+
+
 def test_folds_and_choices_on_the_screen() -> None:
     rounds = [
         each
@@ -263,6 +271,22 @@ def test_trials_of_all_states_and_reasons(hpo: Hpo, tmp_path: Path, empty: Path)
     assert document["failures"] == {REASON: [7, 57, 107]}
     assert (len(document["best"]), document["commands"]) == (10, None)
     assert hpo("show", "/7").out.splitlines()[:2] == ["big, trial 7: failed", f"why: {REASON}"]
+
+
+def test_a_storage_of_the_first_version(hpo: Hpo, searched: Path) -> None:
+    """Without the tables and columns that came later."""
+    for table in ("repeats", "ensembles", "selections", "claims", "owners"):
+        sql(searched, f"DROP TABLE hpo_{table}")
+    for table, column in (
+        ("experiments", "artifacts"), ("experiments", "split"), ("test_looks", "owner"),
+        ("artifacts", "value"),
+    ):  # fmt: skip
+        sql(searched, f"ALTER TABLE hpo_{table} DROP COLUMN {column}")
+    before = content(searched)
+    document = hpo("show", "iris", "--json").document
+    assert (document["winner"], document["ensembles"], len(document["rounds"])) == (None, [], 2)
+    assert hpo("show", "iris/0").code == 0
+    assert content(searched) == before
 
 
 # Studies of other programs, and names
