@@ -32,7 +32,7 @@ def framed(command: click.Command) -> click.Command:
             help="Settings in TOML, before those of hpo.toml and pyproject.toml.",
         ),
         _loudness(["--quiet", "-q"], "Say nothing but results and errors."),
-        _loudness(["--verbose", "-v"], "Say which settings are no defaults, and where errors are."),
+        _loudness(["--verbose", "-v"], "Say what variables and files set; trace internal errors."),
     ]
     for key, parameter in keys(command).items():
         parameter.envvar = variables(str(command.name), key)

@@ -343,3 +343,17 @@ def test_what_is_read_is_the_document(hpo: Hpo, tmp_path: Path) -> None:
     assert json.loads(hpo("config", "gc", "--json").out)["files"] == [
         str(tmp_path / "pyproject.toml")
     ]
+
+
+def test_verbose_shows_where_an_internal_error_is(
+    hpo: Hpo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_arguments: object) -> None:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr("storage.reader.opened", broken)
+    line = "hpo: internal error: RuntimeError: a mistake; HPO_DEBUG=1 shows where, please report it"
+    assert hpo("studies").err.splitlines() == [line]
+    shown = hpo("studies", "-v").err.splitlines()
+    assert (shown[0], shown[-1]) == ("Traceback (most recent call last):", line)
+    assert hpo("leaderboard", "--format", "x", "-v").err.count("\n") == 1
