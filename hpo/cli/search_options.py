@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import click
 
 from hpo import settings as defaults
 from hpo.cli.objectives import objectives_option
-from hpo.cli.options import added, artifacts_of, storage_of, whole_number
+from hpo.cli.options import Option, added, artifacts_of, storage_of, whole_number
 
 
 def _sizes(_context: click.Context, _option: click.Parameter, text: str) -> tuple[int, ...]:
@@ -19,7 +22,7 @@ def _sizes(_context: click.Context, _option: click.Parameter, text: str) -> tupl
     return sizes
 
 
-study_options = added(
+task_options = added(
     click.option(
         "--task",
         type=click.Choice(["classification", "regression"]),
@@ -33,6 +36,24 @@ study_options = added(
     click.option(
         "--positive", metavar="CLASS", help="Which of two classes f1 and its like look for."
     ),
+)
+"""Give a command the options of what is predicted and how it is scored."""
+
+
+def hidden_option(default: Sequence[int]) -> Option[Any]:
+    """The option of the layers, these if it is not given."""
+    return click.option(
+        "--hidden",
+        metavar="N,N",
+        callback=_sizes,
+        default=",".join(map(str, default)),
+        show_default=True,
+        help="Units of the hidden layers.",
+    )
+
+
+study_options = added(
+    task_options,
     click.option("--study", metavar="NAME", help="Name of the study. Default: the data set's."),
     storage_of("trials"),
     whole_number(
@@ -86,14 +107,7 @@ study_options = added(
 """Give a command the options that say what is searched for, where it is kept, and how."""
 
 network_options = added(
-    click.option(
-        "--hidden",
-        metavar="N,N",
-        callback=_sizes,
-        default=",".join(map(str, defaults.DEFAULT_HIDDEN)),
-        show_default=True,
-        help="Units of the hidden layers.",
-    ),
+    hidden_option(defaults.DEFAULT_HIDDEN),
     click.option(
         "--optimizer", type=click.Choice(defaults.OPTIMIZERS), default="adam", show_default=True
     ),

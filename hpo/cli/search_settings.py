@@ -10,6 +10,7 @@ from hpo.cli.data_options import sizes
 from hpo.errors import UsageError
 
 if TYPE_CHECKING:
+    from hpo.data.schema import Task
     from hpo.data.table import Dataset
     from hpo.settings import Settings
 
@@ -23,9 +24,6 @@ _AS_THEY_ARE = (
 
 def settings_of(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
     """The settings with what the data decide filled in."""
-    from hpo.data.metrics import default_metric, find_metric
-    from hpo.data.schema import check_task, infer_task
-    from hpo.data.target_encoding import class_labels
     from hpo.search.space import SearchSpace
 
     _check_sampler(options)
@@ -35,11 +33,8 @@ def settings_of(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
             f"--validation-size {options['validation_size']:g} makes no sense with --cv, where "
             "folds score the trials; leave one out"
         )
-    task = options["task"] or infer_task(dataset.target)
-    check_task(dataset.target, task)
-    metric = options["metric"] or default_metric(task)
+    task, metric = task_and_metric(dataset, options)
     try:
-        find_metric(metric, task, class_labels(dataset.target, task), options["positive"])
         space = SearchSpace.parse(
             options["space"],
             optimizer=options["optimizer"],
@@ -65,6 +60,30 @@ def settings_of(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
         **sizes(options),
         **{name: options[name] for name in _AS_THEY_ARE},
     )
+
+
+def task_and_metric(dataset: Dataset, options: Mapping[str, Any]) -> tuple[Task, str]:
+    """Return what the options of `task_options` say, or else what goes with the target.
+
+    Raises
+    ------
+    UsageError
+        There is no such metric, or it does not go with the target.
+    DataError
+        The target cannot be predicted so.
+    """
+    from hpo.data.metrics import default_metric, find_metric
+    from hpo.data.schema import check_task, infer_task
+    from hpo.data.target_encoding import class_labels
+
+    task: Task = options["task"] or infer_task(dataset.target)
+    check_task(dataset.target, task)
+    metric = options["metric"] or default_metric(task)
+    try:
+        find_metric(metric, task, class_labels(dataset.target, task), options["positive"])
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return task, metric
 
 
 def _check_sampler(options: Mapping[str, Any]) -> None:

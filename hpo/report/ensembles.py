@@ -7,6 +7,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from hpo.report.pages import page_of
+
 Record = Mapping[str, Any]
 """What `hpo ensemble --json` prints."""
 
@@ -114,23 +116,8 @@ PICTURES: Mapping[str, Callable[[Record], go.Figure | None]] = {
 
 def page(record: Record) -> str:
     """All pictures on one page of HTML that needs no network."""
-    parts: list[str] = []
-    for draw in PICTURES.values():
-        figure = draw(record)
-        if figure is not None:
-            # The library once, in the page itself.
-            parts.append(
-                figure.to_html(
-                    full_html=False,
-                    include_plotlyjs=not parts,
-                    config={"displayModeBar": False},
-                )
-            )
-    title = f"{_plain(record['study'])}: {_plain(record['name'])}"
-    head = f'<meta charset="utf-8"><title>{title}</title>'
-    style = "<style>body{font-family:sans-serif;max-width:60em;margin:auto}</style>"
-    body = "\n".join([f"<h1>{title}</h1>", *parts])
-    return f'<!doctype html><html lang="en"><head>{head}{style}</head><body>{body}</body></html>\n'
+    drawn = (draw(record) for draw in PICTURES.values())
+    return page_of(f"{record['study']}: {record['name']}", drawn)
 
 
 def _loss(record: Record) -> str:
@@ -142,8 +129,3 @@ def _titled(figure: go.Figure, title: str, x: str, y: str) -> go.Figure:
     figure.update_xaxes(title=x)
     figure.update_yaxes(title=y, automargin=True)
     return figure
-
-
-def _plain(text: str) -> str:
-    """As text of HTML: names come from anywhere."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
