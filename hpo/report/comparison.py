@@ -19,6 +19,11 @@ COLOURS: Sequence[str] = qualitative.Safe
 
 HEIGHT = 900
 
+_ENDS = {
+    "val_loss": "final validation loss, each seed",
+    "best_val_loss": "lowest validation loss, each seed",
+}
+
 _CURVES = (("val", "solid"), ("train", "dash"))
 
 
@@ -29,7 +34,7 @@ def picture(record: Record) -> go.Figure:
         rows=2,
         cols=2,
         row_heights=[0.64, 0.36],
-        subplot_titles=("loss", metric, "final validation loss, each seed", "gap, each seed"),
+        subplot_titles=("loss", metric, _ENDS[record["judged_by"]], "gap, each seed"),
         vertical_spacing=0.12,
     )
     for place, choice in enumerate(record["choices"]):
@@ -37,7 +42,7 @@ def picture(record: Record) -> go.Figure:
         for column, quantity in enumerate(("loss", "score"), start=1):
             for trace in _curves(choice, quantity, colour):
                 figure.add_trace(trace, row=1, col=column)
-        for column, name in enumerate(("val_loss", "gap"), start=1):
+        for column, name in enumerate((record["judged_by"], "gap"), start=1):
             figure.add_trace(_ends(choice, name, colour), row=2, col=column)
     figure.add_hline(record["level"], line={"color": "#767676", "dash": "dot"}, row=1, col=1)
     return _laid_out(figure, record)
