@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import click
 
 from hpo._version import __version__
+from hpo.cli.check import check
 from hpo.cli.compare import compare
 from hpo.cli.completion import completion
 from hpo.cli.config import config
@@ -67,7 +68,8 @@ def cli(context: click.Context) -> None:
 
 
 for command in (
-    search, compare, ensemble, predict, test, leaderboard, studies, show, doctor, gc, config, completion,
+    check, search, compare, ensemble, predict, test, leaderboard, studies, show,
+    doctor, gc, config, completion,
 ):  # fmt: skip
     cli.add_command(framed(command))
 

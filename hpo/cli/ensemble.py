@@ -6,7 +6,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +18,7 @@ from hpo.cli.options import (
     study_argument,
     whole_number,
 )
+from hpo.cli.pictures import page_of, pictures_option, write_page
 from hpo.cli.printing import emit, room
 from hpo.cli.study_again import data_again_options, study_again
 from hpo.errors import UsageError
@@ -119,9 +119,7 @@ def _bytes(_context: click.Context, _parameter: click.Parameter, value: str | No
 @click.option("--name", default="ensemble", show_default=True, help="What it is called.")
 @data_again_options
 @whole_number("--workers", "Processes.  [default: one per core]")
-@click.option(
-    "--pictures", metavar="FILE", help="Draw it, as a page of HTML that needs no network."
-)
+@pictures_option
 @artifacts_option
 @json_option
 def ensemble(pictures: str | None, as_json: bool, **options: Any) -> None:
@@ -138,10 +136,10 @@ def ensemble(pictures: str | None, as_json: bool, **options: Any) -> None:
     """
     if options["folds"] is not None and options["no_refit"]:
         raise UsageError("--folds trains again, and --no-refit does not; leave one out")
-    draw = None if pictures is None else _page()
+    draw = None if pictures is None else page_of("ensembles")
     document = _build(options)
     if pictures is not None and draw is not None:
-        _write(pictures, draw(document))
+        write_page(pictures, draw(document))
     if as_json:
         emit(json.dumps(document, allow_nan=False))
     else:
@@ -186,19 +184,3 @@ def _plan(prepared: Prepared, options: Mapping[str, Any]) -> Plan:
         name=options["name"],
         budget=Budget(options["max_latency"] or math.inf, options["max_size"] or math.inf),
     )
-
-
-def _page() -> Callable[[Mapping[str, Any]], str]:
-    """What draws; asked for before hours are spent on what could not be drawn."""
-    try:
-        from hpo.report.ensembles import page
-    except ImportError as error:
-        raise UsageError("--pictures needs plotly: pip install 'hpo-stacks[pictures]'") from error
-    return page
-
-
-def _write(path: str, text: str) -> None:
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"--pictures {path}: {error.strerror}") from error

@@ -112,7 +112,7 @@ def _searched(
             dataset, settings, study=study, url=url, trials=trials, joining=joining
         ) as experiment,
     ):
-        for warning in experiment.prepared.warnings:
+        for warning in (*experiment.prepared.warnings, *_suspicions(experiment)):
             say(f"note: {warning}")
         repeats = options["repeats"]
         with display(experiment, trials, deadline) as shown:
@@ -130,6 +130,18 @@ def _searched(
             selection=selection,
             stopped=_why_stopped(experiment, trials, deadline, chosen=chosen),
         )
+
+
+def _suspicions(experiment: JoinedStudy) -> list[str]:
+    """What `hpo check` would warn of; said once, and no more when a search is resumed."""
+    from hpo.checking.data import suspicions
+    from hpo.checking.subject import Subject
+
+    if experiment.is_finished(1):
+        return []
+    task = experiment.settings.task
+    subject = Subject(experiment.dataset, experiment.prepared.split, task)
+    return [str(each) for each in suspicions(subject)]
 
 
 def _print_summary(summary: Summary, *, as_json: bool) -> None:

@@ -52,6 +52,16 @@ def hidden_option(default: Sequence[int]) -> Option[Any]:
     )
 
 
+batch_size_option = whole_number("--batch-size", "Default: 32 to 256, by the number of rows.")
+
+seed_option = whole_number(
+    "--seed", "Of the split, the points and the networks.", default=0, least=0, most=2**32 - 1
+)
+
+optimizer_option = click.option(
+    "--optimizer", type=click.Choice(defaults.OPTIMIZERS), default="adam", show_default=True
+)
+
 study_options = added(
     task_options,
     click.option("--study", metavar="NAME", help="Name of the study. Default: the data set's."),
@@ -100,19 +110,15 @@ study_options = added(
         metavar="URL",
         help="Where that study is kept. Default: in --storage.",
     ),
-    whole_number(
-        "--seed", "Of the split, the points and the networks.", default=0, least=0, most=2**32 - 1
-    ),
+    seed_option,
 )
 """Give a command the options that say what is searched for, where it is kept, and how."""
 
 network_options = added(
     hidden_option(defaults.DEFAULT_HIDDEN),
-    click.option(
-        "--optimizer", type=click.Choice(defaults.OPTIMIZERS), default="adam", show_default=True
-    ),
+    optimizer_option,
     whole_number("--epochs", "Most epochs of a network.", default=defaults.DEFAULT_EPOCHS),
-    whole_number("--batch-size", "Default: 32 to 256, by the number of rows."),
+    batch_size_option,
     whole_number(
         "--patience",
         "Epochs without a better validation loss before a network stops; 0: never.",

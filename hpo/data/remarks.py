@@ -20,16 +20,16 @@ def remarks(table: Table) -> tuple[str, ...]:
     """
     if table.image_shape is not None:
         return ()
-    empty, constant = _names_without_content(table)
+    empty, constant = empty_and_constant(table)
     found = {
         "columns without any value, left out": empty,
         "columns with one value in every row, left out": constant,
-        "columns that repeat another, kept": _repeated(table, {*empty, *constant}),
+        "columns that repeat another, kept": repeated(table, {*empty, *constant}),
     }
     return tuple(f"{title}: {listed(names)}" for title, names in found.items() if names)
 
 
-def _names_without_content(table: Table) -> tuple[list[str], list[str]]:
+def empty_and_constant(table: Table) -> tuple[list[str], list[str]]:
     """Return the names of the columns that are empty, and of those that are constant."""
     numeric, codes = table.numeric, table.codes
     names = np.array([*table.numeric_names, *table.text_names], dtype=object)
@@ -40,7 +40,8 @@ def _names_without_content(table: Table) -> tuple[list[str], list[str]]:
     return names[empty].tolist(), names[constant & ~empty].tolist()
 
 
-def _repeated(table: Table, passed_over: set[str]) -> list[str]:
+def repeated(table: Table, passed_over: set[str]) -> list[str]:
+    """Return `b = a` for each column that is equal to an earlier one, but those passed over."""
     first: dict[str, str] = {}
     names = {
         name: first.setdefault(digest, name)
