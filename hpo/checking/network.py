@@ -17,6 +17,8 @@ from hpo.nn.gradients import GradientReport, gradient_check
 from hpo.nn.members import Rows, TrainingSettings
 from hpo.search.problem import Problem
 
+Floats = NDArray[np.float64]
+
 BATCH = 16
 """Rows that must be learnt by heart."""
 
@@ -36,7 +38,7 @@ MEMORY = 1 << 29
 
 FEWEST_RATES = 8
 
-NEARLY = 0.01
+NEARLY = 0.05
 """By so small a share of what the best learning rate gains others may be less good."""
 
 FLAT = 0.02
@@ -60,8 +62,11 @@ class NetworkChecks:
         return [*_of_batch(self), *_of_gradient(self.gradient), *_of_rates(self.rates, searched)]
 
     def curves(self) -> dict[str, Any]:
-        """What pictures show, in plain values; None where a network diverged."""
-        return {"small_batch": _plain(self.batch), "learning_rate_range": _plain(self.rates)}
+        """What pictures show, in plain values; losses are None where a network diverged."""
+        batch = _plain(self.batch) | {"best": self.batch.best, "enough": LEARNT}
+        ends = {"learns": learns(self.rates), "best": best(self.rates)}
+        spans = {name: rates[[0, -1]].tolist() for name, rates in ends.items()}
+        return {"small_batch": batch, "learning_rate_range": _plain(self.rates) | spans}
 
 
 def check_network(problem: Problem) -> NetworkChecks:
@@ -152,11 +157,10 @@ def _of_rates(report: RangeReport, searched: tuple[float, float]) -> Iterator[Fi
             "the features may say nothing about the target",
         )
         return
-    rate = report.learning_rate
-    learning = rate[learns(report)]
+    rate, learning = report.learning_rate, learns(report)
     low, high = learning[[0, -1]]
-    what = f"from {low:.1e} to {high:.1e} networks learn, best {_range(rate[best(report)])}"
-    spoilt = rate[(report.final_loss > first) & (rate > report.best)]
+    what = f"from {low:.1e} to {high:.1e} networks learn, best {_range(best(report))}"
+    spoilt = rate[(report.final_loss > first) & (rate > high)]
     if len(spoilt):
         what += f"; from {spoilt[0]:.1e} on the loss rises"
     if ((learning >= searched[0]) & (learning <= searched[1])).any():
@@ -170,21 +174,30 @@ def _of_rates(report: RangeReport, searched: tuple[float, float]) -> Iterator[Fi
     )
 
 
-def learns(report: RangeReport) -> NDArray[np.bool_]:
-    """Which rates lower the loss by half as much as the best one, or more; (rates,)."""
-    first = report.loss[0, 0]
-    half: NDArray[np.bool_] = report.final_loss <= (first + report.final_loss.min()) / 2
-    return half
+def learns(report: RangeReport) -> Floats:
+    """Neighbouring rates that lower the loss by half as much as the best one, or more."""
+    return _lowering(report, 0.5)
 
 
-def best(report: RangeReport) -> NDArray[np.bool_]:
-    """Which rates lower the loss as much as the best one, but for a hundredth; (rates,)."""
+def best(report: RangeReport) -> Floats:
+    """Neighbouring rates that lower the loss as much as the best one, but for a twentieth."""
+    return _lowering(report, 1 - NEARLY)
+
+
+def _lowering(report: RangeReport, share: float) -> Floats:
+    """The longest row of rates that all gain this share of what the best one gains.
+
+    Beyond it a rate may be good by chance.
+    """
     first, least = report.loss[0, 0], report.final_loss.min()
-    equal: NDArray[np.bool_] = report.final_loss <= least + NEARLY * (first - least)
-    return equal
+    is_good = report.final_loss <= first - share * (first - least)
+    edges = np.flatnonzero(np.diff(is_good, prepend=False, append=False))
+    starts, ends = edges[::2], edges[1::2]
+    longest = int(np.argmax(ends - starts))  # of equal ones the lowest
+    return report.learning_rate[starts[longest] : ends[longest]]
 
 
-def _range(rates: NDArray[np.float64]) -> str:
+def _range(rates: Floats) -> str:
     if len(rates) == 1:
         return f"at {rates[0]:.1e}"
     return f"from {rates[0]:.1e} to {rates[-1]:.1e}"
@@ -196,4 +209,4 @@ def _share(value: float) -> str:
 
 def _plain(report: RangeReport) -> dict[str, Any]:
     loss = [[float(x) if np.isfinite(x) else None for x in row] for row in report.loss]
-    return {"learning_rate": report.learning_rate.tolist(), "loss": loss, "best": report.best}
+    return {"learning_rate": report.learning_rate.tolist(), "loss": loss}

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hpo.checking.network import NetworkChecks, check_network, learns, small_copy
+from hpo.checking.network import NetworkChecks, best, check_network, learns, small_copy
 from hpo.data.loading import load
 from hpo.nn import gradients
 from hpo.nn.architecture import Architecture, Floats, Head
@@ -85,13 +85,24 @@ def test_the_best_rate_is_compared_with_what_is_searched(checked: NetworkChecks)
         "ok",
         "from 1.0e-03 to 1.0e-01 networks learn, best at 1.0e-02; from 1.0e+00 on the loss rises",
     )
-    assert learns(made.rates).tolist() == [False, True, True, True, False]
+    assert learns(made.rates) == pytest.approx([1e-3, 1e-2, 1e-1])
+    assert best(made.rates) == pytest.approx([1e-2])
     outside = made.findings((1e-5, 9e-4))[2]
     assert outside.level == "warning"
     assert outside.advice == "search with --space learning_rate=1e-03..1e-01:log"
     flat = replace(checked, rates=report([1.0, 0.99, 0.985, 1.3, np.nan])).findings(SEARCHED)[2]
     assert flat.level == "warning"
     assert "no learning rate from 1e-04 to 1e+00 lowers the loss" in flat.what
+
+
+def test_a_rate_that_is_good_by_chance_is_passed_over(checked: NetworkChecks) -> None:
+    made = replace(checked, rates=report([0.8, 0.2, 0.203, 0.9, 0.1995]))
+    assert learns(made.rates) == pytest.approx([1e-3, 1e-2])
+    assert made.findings(SEARCHED)[2].what == (
+        "from 1.0e-03 to 1.0e-02 networks learn, best from 1.0e-03 to 1.0e-02"
+    )
+    spans = made.curves()["learning_rate_range"]
+    assert spans["best"] == spans["learns"] == pytest.approx([1e-3, 1e-2])
 
 
 def test_the_copy_is_of_the_same_kind() -> None:

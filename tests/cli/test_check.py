@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 
+from hpo.cli.check import check
 from hpo.cli.plots import rough_curve
+from hpo.cli.search import search
 from tests.running import QUICK, Hpo
 
 LEAK = (
@@ -122,6 +126,31 @@ def test_a_search_says_it_once(hpo: Hpo, leaky: Path) -> None:
     again = hpo(*arguments, "--trials", 6)
     assert again.code == 0
     assert "note: " not in again.err
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "check.md").read_text()
+
+
+def shape(text: str) -> list[str]:
+    """The lines with every number replaced, but for the curve."""
+    lines = text.partition("training loss")[0].splitlines()
+    return [re.sub(r"\d+(\.\d+)?(e[+-]\d+)?", "#", line) for line in lines]
+
+
+def test_the_page_shows_what_is_printed(hpo: Hpo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    (shown,) = re.findall(r"^```text\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)
+    assert shape(shown) == shape(hpo("check", "iris").out)
+
+
+def test_the_page_names_every_check_and_option(hpo: Hpo) -> None:
+    found = hpo("check", "iris", "--json").document["findings"]
+    checks = {each["check"] for each in [*found["data"], *found["network"]]}
+    assert {each for each in checks if each not in PAGE} == set()
+    own = {each.opts[0] for each in check.params if isinstance(each, click.Option)}
+    own -= {each.opts[0] for each in search.params}
+    assert own == {"--data-only", "--pictures", "--strict"}
+    assert {each for each in own if each not in PAGE} == set()
 
 
 def test_a_rough_curve_is_drawn_point_by_point() -> None:

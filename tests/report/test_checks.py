@@ -21,12 +21,14 @@ RECORD: dict[str, Any] = {
         "learning_rate_range": {
             "learning_rate": [1e-3, 1e-2, 1e-1, 1.0],
             "loss": [[2.0, 1.9], [1.8, 0.5], [3.0, 2.6], [9.0, None]],
-            "best": 1e-2,
+            "learns": [1e-2, 1e-2],
+            "best": [1e-2, 1e-2],
         },
         "small_batch": {
             "learning_rate": [1e-3, 1e-2],
-            "loss": [[2.0, 1.0], [2.0, 0.01]],
+            "loss": [[2.0, 1.0], [2.0, 0.0]],
             "best": 1e-2,
+            "enough": 0.05,
         },
     },
 }
@@ -34,7 +36,8 @@ RECORD: dict[str, Any] = {
 
 def test_rates_are_drawn_and_what_is_too_high_is_crossed() -> None:
     figure = learning_rates(RECORD)
-    curve, beyond = figure.data
+    curve, best, beyond = figure.data
+    assert (list(best.x), list(best.y)) == ([1e-2], [0.5])
     assert list(curve.x) == [1e-3, 1e-2, 1e-1, 1.0]
     assert list(curve.y) == [1.9, 0.5, None, None]  # above 1.25 times the first loss
     assert (list(beyond.x), list(beyond.y)) == ([1e-1, 1.0], [2.5, 2.5])
@@ -45,8 +48,10 @@ def test_rates_are_drawn_and_what_is_too_high_is_crossed() -> None:
 
 
 def test_the_best_rate_of_a_small_batch_stands_out() -> None:
-    slow, best = small_batch(RECORD).data
-    assert (list(best.x), list(best.y)) == ([1, 2], [2.0, 0.01])
+    figure = small_batch(RECORD)
+    slow, best = figure.data
+    assert (list(best.x), list(best.y)) == ([1, 2], [2.0, 2e-5])  # nothing has no logarithm
+    assert figure.layout.shapes[0].y0 == 0.1
     assert best.line.width > slow.line.width
 
 
