@@ -126,7 +126,7 @@ def compare(data: str, pictures: str | None, as_json: bool, **options: Any) -> N
 def _compared(data: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Train what was asked for, and describe it in plain values."""
     asked = _asked(options)
-    from hpo.cli.progress import say
+    from hpo.cli.frame import say
     from hpo.comparing.comparison import compare as trained
     from hpo.preparation import prepare
 
@@ -141,7 +141,7 @@ def _compared(data: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _say_trained(done: int, total: int) -> None:
-    from hpo.cli.progress import say
+    from hpo.cli.frame import say
 
     say(f"{done} of {total} networks trained")
 
