@@ -108,14 +108,17 @@ def _engine(place: Place, *, calm: bool = False) -> Engine:
     else:
         engine = sa.create_engine(place.url, **servers.engine_options(place))
 
-        @event.listens_for(engine, "connect")
-        def forbid_writing(connection: Any, _record: Any) -> None:
-            with connection.cursor() as cursor:
-                cursor.execute(_READ_ONLY[place.kind])
-            connection.commit()
+        event.listen(engine, "connect", partial(forbid_writing, place.kind))
 
     prepare(engine, place)
     return engine
+
+
+def forbid_writing(kind: str, connection: Any, _record: Any) -> None:
+    """Let a new connection to a server of this kind refuse to write."""
+    with connection.cursor() as cursor:
+        cursor.execute(_READ_ONLY[kind])
+    connection.commit()
 
 
 def _other_version(connection: Connection, place: Place) -> str | None:
