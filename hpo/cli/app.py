@@ -18,6 +18,7 @@ from hpo.cli.check import check
 from hpo.cli.compare import compare
 from hpo.cli.completion import completion
 from hpo.cli.config import config
+from hpo.cli.dashboard import dashboard
 from hpo.cli.doctor import doctor
 from hpo.cli.ensemble import ensemble
 from hpo.cli.frame import framed, is_verbose
@@ -25,6 +26,7 @@ from hpo.cli.gc import gc
 from hpo.cli.leaderboard import leaderboard
 from hpo.cli.origins import Invocation, blamed
 from hpo.cli.predict import predict
+from hpo.cli.report import report
 from hpo.cli.search import search
 from hpo.cli.show import show
 from hpo.cli.studies import studies
@@ -68,7 +70,7 @@ def cli(context: click.Context) -> None:
 
 
 for command in (
-    check, search, compare, ensemble, predict, test, leaderboard, studies, show,
+    check, search, compare, ensemble, predict, test, leaderboard, studies, show, report, dashboard,
     doctor, gc, config, completion,
 ):  # fmt: skip
     cli.add_command(framed(command))

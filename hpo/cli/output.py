@@ -166,11 +166,12 @@ def _totals(summary: Summary) -> list[str]:
 
 def _next_commands(summary: Summary, arguments: Sequence[str]) -> list[str]:
     trials = sum(summary.document["trials"].values()) + summary.document["rounds"][0]["trials"]
-    url = shlex.quote(summary.document["storage"])
+    url = summary.document["storage"]
+    where = "" if url == "sqlite:///hpo.db" else f" --storage {shlex.quote(url)}"
     return [
         "next:",
         f"  {_with_trials(arguments, trials)}",
-        f"  optuna-dashboard {url}   (pip install optuna-dashboard)",
+        f"  hpo report {shlex.quote(summary.document['study'])}{where}",
     ]
 
 

@@ -141,7 +141,7 @@ def test_every_line() -> None:
         "",
         "next:",
         "  hpo search x --trials 9",
-        "  optuna-dashboard 'sqlite:///a b.db'   (pip install optuna-dashboard)",
+        "  hpo report s --storage 'sqlite:///a b.db'",
     ]
 
 

@@ -231,7 +231,7 @@ def test_the_next_command_is_this_one_with_more_trials(hpo: Hpo) -> None:
     again = hpo(*shlex.split(command)[1:])
     assert again.code == 0
     assert "--workers 1 --trials 8\n" in again.out
-    assert " optuna-dashboard sqlite:///hpo.db " in again.out
+    assert "\n  hpo report 'a b'\n" in again.out
 
 
 def test_workers_are_no_setting(hpo: Hpo, tmp_path: Path) -> None:

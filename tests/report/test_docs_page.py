@@ -1,0 +1,36 @@
+"""The commands of docs/report.md run as they stand, and every option is on the page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hpo.cli.app import cli
+from tests.running import Hpo
+
+PAGE = (Path(__file__).parents[2] / "docs" / "report.md").read_text()
+COMMANDS = [
+    line
+    for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)
+    for line in block.splitlines()
+]
+
+
+def test_the_commands_run_in_their_order(hpo: Hpo, tmp_path: Path) -> None:
+    assert len(COMMANDS) == 3
+    for command in COMMANDS:
+        program, *arguments = command.split()
+        assert program == "hpo"
+        ran = hpo(*arguments)
+        assert ran.code == 0, f"{command}: {ran.err}"
+        assert ran.out
+    assert {each.name for each in tmp_path.glob("*.html")} == {"iris-report.html", "iris.html"}
+
+
+@pytest.mark.parametrize("name", ["report", "dashboard"])
+def test_every_option_is_on_the_page(name: str) -> None:
+    assert f"`hpo {name}" in PAGE
+    options = {option for each in cli.commands[name].params for option in each.opts}
+    assert {each for each in options - {"study", "storage"} if each not in PAGE} == set()
