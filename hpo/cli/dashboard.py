@@ -51,6 +51,9 @@ def dashboard(storage: str, port: int, host: str, allow_host: tuple[str, ...]) -
     report. Nothing can be changed or deleted from there. It answers to this machine only, and ends
     with Ctrl-C.
     """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would tell of each study it makes
     try:
         from hpo.dashboard.guard import is_here
         from hpo.dashboard.server import dashboard as guarded

@@ -67,20 +67,25 @@ def _alike(study: Study) -> str:
 def standard_error(study: Study) -> float | None:
     """The standard error of one trial's score; None where it cannot be told.
 
-    Of an accuracy that of a share, sqrt(p (1 - p) / n); of another metric what was measured for the
-    winner, on more rows, so that it is rather too small.
+    Of an accuracy that of a share; of another metric what was measured for the winner, on more
+    rows, so that it is rather too small.
     """
     best = study.ranked[0].value
     if study.metric == "accuracy" and best is not None:
         rows = study.data.parts["validation"] if study.cv is None else study.data.parts["train"]
-        return _share_error(best, rows)
+        return share_error(best, rows)
     found = study.selection.record.get("expected_se") if study.selection else None
     return found or None
 
 
-def _share_error(share: float, rows: int) -> float | None:
-    error = math.sqrt(max(0.0, share * (1 - share)) / rows) if rows else 0.0
-    return error or None
+def share_error(share: float, rows: int) -> float:
+    """The standard error of a share of so many rows, not 0 where all or none of them are right.
+
+    Agresti & Coull 1998: two more rows that are right and two that are wrong.
+    """
+    more = rows + 4
+    adjusted = (share * rows + 2) / more
+    return math.sqrt(adjusted * (1 - adjusted) / more)
 
 
 def _test_noise(study: Study) -> str:
@@ -88,15 +93,9 @@ def _test_noise(study: Study) -> str:
     if not seen or study.metric != "accuracy":
         return ""
     rows = study.data.parts["test"]
-    error = _share_error(seen[0], rows)
-    if error is None:
-        return (
-            f"The test score of {score(seen[0])} is of {rows:,} rows only: it does not say that "
-            "there are no errors."
-        )
     return (
-        f"The test score of {score(seen[0])} is itself uncertain by about {error:.2g} (one "
-        f"standard error of a share of {rows:,} rows)."
+        f"The test score of {score(seen[0])} is itself uncertain by about "
+        f"{share_error(seen[0], rows):.2g} (one standard error of a share of {rows:,} rows)."
     )
 
 

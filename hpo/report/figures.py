@@ -5,6 +5,7 @@ A report draws the same by `hpo.report.narrowing` and `hpo.report.courses`, with
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +20,10 @@ from hpo.report.words import parameter, score
 
 BLUE, ORANGE, GREY = ensembles.BLUE, ensembles.ORANGE, ensembles.GREY
 COLUMNS = 5
+HEIGHT = 420
+"""The dashboard cuts off what is higher."""
+
+SMALL = {"size": 10}
 HALF = 0.44
 MOST_DOTS = 1000
 
@@ -43,7 +48,7 @@ def _has(record: Any, name: str) -> bool:
 def narrowing(study: Study) -> go.Figure:
     """What each round searched of each parameter, and its trials: the best tenth stands out."""
     searched = [each for each in study.parameters if each.name in study.rounds[0].ranges]
-    across = min(2, len(searched))
+    across = math.ceil(math.sqrt(len(searched)))
     down = -(-len(searched) // across)
     names = [each.name.replace("_", " ") for each in searched]
     figure = make_subplots(down, across, subplot_titles=names)
@@ -53,9 +58,7 @@ def narrowing(study: Study) -> go.Figure:
             figure.add_trace(trace, row, col)
         figure.update_yaxes(type=_axis(each), row=row, col=col, automargin=True)
         figure.update_xaxes(title="round" if row == down else None, row=row, col=col, dtick=1)
-    figure.update_layout(
-        title="Narrowing", template="plotly_white", showlegend=False, height=80 + 300 * down
-    )
+    _lay_out(figure, "Narrowing")
     return figure
 
 
@@ -150,10 +153,16 @@ def courses(study: Study) -> go.Figure:
             xs, ys = [epoch for epoch, _ in points], [value for _, value in points]
             figure.add_trace(go.Scatter(x=xs, y=ys, mode="lines", line=line, name=name), row, col)
     figure.update_yaxes(range=list(limits(trials, of)))
-    figure.update_layout(
-        title=f"{of.says} after each epoch: validation solid, training dashed",
-        template="plotly_white",
-        showlegend=False,
-        height=110 + 150 * down,
-    )
+    figure.update_xaxes(showticklabels=False)
+    _lay_out(figure, f"{of.says} after each epoch: validation solid, training dashed")
     return figure
+
+
+def _lay_out(figure: go.Figure, title: str) -> None:
+    figure.update_annotations(font=SMALL)
+    figure.update_xaxes(tickfont=SMALL)
+    figure.update_yaxes(tickfont=SMALL)
+    margin = {"t": 70, "b": 40, "l": 50, "r": 20}
+    figure.update_layout(
+        title=title, template="plotly_white", showlegend=False, height=HEIGHT, margin=margin
+    )

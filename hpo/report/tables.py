@@ -30,7 +30,14 @@ def table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[Cell]]) ->
 
     It can be scrolled where it is wider than the page, with the keyboard too.
     """
-    head = element("tr", *(element("th", each, scope="col") for each in heads))
+    kinds = [_kind(each) for each in rows[0]] if rows else [None] * len(heads)
+    head = element(
+        "tr",
+        *(
+            element("th", each, scope="col", class_=kind)
+            for each, kind in zip(heads, kinds, strict=True)
+        ),
+    )
     body = [element("tr", *_row(row)) for row in rows]
     made = element(
         "table",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from hpo.report.caveats import caveats, standard_error
+from hpo.report.caveats import caveats, share_error, standard_error
 from hpo.report.note import note
 from hpo.report.records import Look
 from hpo.report.story import story
@@ -92,23 +92,26 @@ def test_what_failed_and_where() -> None:
 
 
 def test_a_share_has_the_standard_error_of_a_share() -> None:
-    # 0.9 of 36 rows.
-    assert standard_error(made()) == pytest.approx(math.sqrt(0.9 * 0.1 / 36))
+    # 0.9 of 36 rows, and two more of each: 34.4 of 40.
+    assert standard_error(made()) == pytest.approx(math.sqrt(0.86 * 0.14 / 40))
+    # Of many rows it is the one of every textbook, and of none that are wrong it is not 0.
+    assert share_error(0.9, 10**6) == pytest.approx(math.sqrt(0.9 * 0.1 / 10**6), rel=1e-4)
+    assert share_error(1.0, 36) == pytest.approx(math.sqrt(38 / 40 * 2 / 40 / 40))
 
 
 def test_what_not_to_conclude() -> None:
-    # The second trial is 0.02 behind the first, whose standard error is 0.05.
+    # The second trial is 0.02 behind the first, whose standard error is 0.055.
     assert caveats(made()) == [
         (
             "The best val acc, 0.900, is the highest of 3 noisy scores, so it is too high: believe "
             "0.870, the score to expect on new rows."
         ),
         (
-            "The first 2 of the ranking lie within one standard error (0.05) of the best: their "
+            "The first 2 of the ranking lie within one standard error (0.055) of the best: their "
             "order may be luck, and so may be small differences between their parameters."
         ),
         (
-            "The test score of 0.900 is itself uncertain by about 0.03 (one standard error of a "
+            "The test score of 0.900 is itself uncertain by about 0.031 (one standard error of a "
             "share of 100 rows)."
         ),
         (
@@ -132,7 +135,7 @@ def test_what_not_to_conclude() -> None:
         ({"settings": {**made().settings, "time": "day"}}, "The test rows are the latest ones"),
         ({"settings": {**made().settings, "group": "who"}}, "Another way to part the groups"),
         ({"selection": None}, "nothing as good is to be expected on new rows"),
-        ({"looks": [Look(1, "a", 1.0)]}, "does not say that there are no errors"),
+        ({"looks": [Look(1, "a", 1.0)]}, "1.000 is itself uncertain by about 0.013"),
     ],
 )
 def test_each_caveat_has_its_cause(changes: dict[str, Any], part: str) -> None:
