@@ -107,7 +107,7 @@ SEARCHES = [
     ("wine", *QUICK, "--cv", 3, "--objectives", "score,size", "--sampler", "tpe",
      "--space", "hidden=4|8", "--keep-sealed", "--study", "two words"),
     ("iris", "--trials", 5, "--rounds", 2, "--hidden", "4,3", "--epochs", 3, "--repeats", 1,
-     "--refit", "--metric", "f1_macro", "--pruner", "rungs", "--batch-size", 16, "--patience", 2,
+     "--refit", "--metric", "neg_log_loss", "--pruner", "rungs", "--batch-size", 16, "--patience", 2,
      "--schedule", "constant", "--point", "learning_rate=0.01", "--async", "--optimizer", "nadam",
      "--test-size", 0.3, "--validation-size", 0.25, "--seed", 9,
      "--space", "dropout=0..0.123456789", "--space", "beta1", "--space", "batch_norm=none"),
