@@ -95,6 +95,6 @@ def _listening(host: str, port: int) -> _Server:
         return kind((host, port), _Silent)
     except OSError as error:
         raise UsageError(
-            f"--host {host} --port {port}: {error.strerror or error}; choose another port, or 0 "
-            "for any that is free"
+            f"--host {host} --port {port}: {error.strerror or error}; choose another one, or "
+            "--port 0 for any that is free"
         ) from error

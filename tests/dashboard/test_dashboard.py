@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 import sqlite3
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -188,12 +189,27 @@ def test_what_cannot_be_is_said_in_one_line(hpo: Hpo, folder: Path) -> None:
         ran = hpo("dashboard", "--storage", url, "--port", port)
     assert ran.code == 2
     assert ran.err == (
-        f"hpo: --host 127.0.0.1 --port {port}: Address already in use; choose another port, or 0 "
-        "for any that is free\n"
+        f"hpo: --host 127.0.0.1 --port {port}: Address already in use; choose another one, or "
+        "--port 0 for any that is free\n"
     )
     ran = hpo("dashboard", "--storage", "sqlite:///none.db")
     assert ran.code == 4
     assert "there is no database" in ran.err
+
+
+@pytest.mark.parametrize("library", ["optuna_dashboard", "plotly.graph_objects"])
+def test_a_library_that_is_missing_is_named(
+    library: str, hpo: Hpo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [each for each in sys.modules if each.startswith(("hpo.dashboard", "hpo.report"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, library, None)
+    ran = hpo("dashboard")
+    assert ran.code == 2
+    assert ran.err == (
+        "hpo: hpo dashboard needs optuna-dashboard and plotly: "
+        "pip install 'hpo-stacks[dashboard]'\n"
+    )
 
 
 @needs_browser

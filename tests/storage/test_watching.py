@@ -16,7 +16,7 @@ from storage.trials import RoundStorage
 from storage.watching import WatchedStorage
 from tests.filling import fill
 from tests.storage.databases import Database
-from tests.storage.looking import as_nobody, content
+from tests.storage.looking import as_nobody
 
 
 def test_it_reads_what_optuna_wrote(database: Database) -> None:
@@ -65,11 +65,11 @@ def test_a_file_and_a_folder_that_may_only_be_read(open_folder: Path) -> None:
     path = open_folder / "hpo.db"
     RoundStorage(f"sqlite:///{path}").close()
     fill(path, 10)
-    before = set(content(open_folder))
+    before = {each.name for each in open_folder.iterdir()}
     path.chmod(0o444)
     open_folder.chmod(0o555)
     with as_nobody():
         watched = WatchedStorage(f"sqlite:///{path}")
         assert len(watched.get_all_trials(watched.get_study_id_from_name("big"))) == 10
         watched.close()
-        assert set(content(open_folder)) == before
+        assert {each.name for each in open_folder.iterdir()} == before
