@@ -26,6 +26,7 @@ from hpo.report.records import (
     Study,
     Trial,
 )
+from hpo.reproduction import typed
 from hpo.search.importance import importances
 from hpo.search.space import SearchSpace
 from storage import catalogue, ledger
@@ -78,6 +79,7 @@ def recount(connection: Connection, name: str | None, storage: str) -> Study:
             {"study": found.name, "name": each.name, **each.record} for each in board.ensembles
         ],
         looks=[Look(each.order, each.why, each.score) for each in ledger.looks(connection, uid)],
+        commands=typed(connection, found.made, found.name, storage, len(trials)) or (),
     )
     return _with_edges(study, space, rounds)
 

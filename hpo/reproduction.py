@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
 
 from hpo.data.metrics import default_metric
 from hpo.search.notation import write_item
 from hpo.search.space import DEFAULT_NAMES, SearchSpace
 from hpo.search.tunable import TUNABLE
 from hpo.settings import DEFAULT_REPEATS, DEFAULT_TRIALS, Settings, described
+from storage import our_experiments
+from storage.our_experiments import Made
 
 DEFAULT_STORAGE = "sqlite:///hpo.db"
 
@@ -46,6 +51,33 @@ def commands(
     return [
         words + ([] if total == DEFAULT_TRIALS else ["--trials", str(total)]) for total in totals
     ]
+
+
+def typed(
+    connection: Connection, made: Made, study: str, storage: str, n_trials: int
+) -> list[str] | None:
+    """The commands that make the study again; None if too little is known of its settings."""
+    stored = our_experiments.document(connection, made.uid, "settings")
+    preparation = our_experiments.document(connection, made.uid, "preparation") or {}
+    try:
+        settings = Settings.from_json(stored)
+    except (KeyError, TypeError):  # of another version
+        return None
+    chosen, looks = (
+        our_experiments.selections(connection, made.uid),
+        our_experiments.looks(connection, made.uid),
+    )
+    repeats = chosen[-1].repeats if chosen else 0 if looks else None
+    course = Course(
+        n_trials,
+        our_experiments.trials_per_round(connection, made.uid),
+        repeats,
+        refit=bool(chosen) and chosen[-1].refit,
+        sealed=bool(chosen) and not looks,
+    )
+    test_file = preparation.get("split", {}).get("test_file")
+    typed = commands(study, made.source, storage, settings, course, test_file)
+    return [shlex.join(words) for words in typed]
 
 
 def _totals(course: Course, rounds: int) -> list[int]:

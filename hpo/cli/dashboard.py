@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +11,7 @@ from hpo.cli.printing import emit
 from hpo.errors import UsageError
 
 if TYPE_CHECKING:
-    from hpo.report.records import Study
+    pass
 
 PORT = 8080
 
@@ -61,7 +60,7 @@ def dashboard(storage: str, port: int, host: str, allow_host: tuple[str, ...]) -
         raise UsageError(
             "hpo dashboard needs optuna-dashboard and plotly: pip install 'hpo-stacks[dashboard]'"
         ) from error
-    with guarded(storage, _finish, host=host, port=port, names=allow_host) as served:
+    with guarded(storage, host=host, port=port, names=allow_host) as served:
         if not is_here(host):
             click.echo(f"note: whoever reaches {host} sees all studies", err=True)
         emit(served.url)
@@ -70,9 +69,3 @@ def dashboard(storage: str, port: int, host: str, allow_host: tuple[str, ...]) -
             served.serve()
         except KeyboardInterrupt:
             click.echo("ended", err=True)
-
-
-def _finish(study: Study) -> Study:
-    from hpo.cli.repetition import commands
-
-    return replace(study, commands=commands(study))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,14 +58,12 @@ def report(study: str | None, storage: str, output: str | None, as_json: bool) -
 
 def told_of(study: str | None, storage: str) -> Study:
     """What the storage holds of the study, and the command that searches it again."""
-    from hpo.cli.repetition import commands
     from hpo.recounting import recount
     from storage.reader import opened
     from storage.urls import masked
 
     with opened(storage) as reader:
-        told = reader.read(lambda connection: recount(connection, study, masked(storage)))
-    return replace(told, commands=commands(told))
+        return reader.read(lambda connection: recount(connection, study, masked(storage)))
 
 
 def _file_name(study: str) -> str:

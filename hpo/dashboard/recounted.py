@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
@@ -17,15 +16,10 @@ from storage.reader import Reader
 
 
 class Recounted:
-    """Studies by name; ``finish`` adds what is not stored, as the command that searches again.
+    """Studies by name; ``attribute`` names the one of a study that holds its experiment."""
 
-    ``attribute`` names the one of a study that holds its experiment.
-    """
-
-    def __init__(
-        self, source: Reader, storage: str, attribute: str, finish: Callable[[Study], Study]
-    ) -> None:
-        self._source, self._storage, self._finish = source, storage, finish
+    def __init__(self, source: Reader, storage: str, attribute: str) -> None:
+        self._source, self._storage = source, storage
         self._attribute = attribute
         self._known: dict[str, tuple[Any, Study | None]] = {}
         self._lock = Lock()
@@ -42,10 +36,9 @@ class Recounted:
 
     def _read(self, name: str) -> Study | None:
         try:
-            found = self._source.read(lambda each: recount(each, name, self._storage))
+            return self._source.read(lambda each: recount(each, name, self._storage))
         except (UsageError, StorageError):  # another version's; the trials are shown all the same
             return None
-        return self._finish(found)
 
     def _pulse(self, connection: Connection, name: str) -> Any:
         """What differs once something has happened to a study of ours; None of another's."""

@@ -16,7 +16,6 @@ from hpo.dashboard.recounted import Recounted
 from hpo.dashboard.told import ToldArtifacts, ToldStorage
 from hpo.errors import UsageError
 from hpo.ranking import EXPERIMENT_ATTRIBUTE
-from hpo.report.records import Study
 from storage.reader import opened
 from storage.urls import masked
 
@@ -54,7 +53,6 @@ class Dashboard:
 @contextmanager
 def dashboard(
     url: str,
-    finish: Callable[[Study], Study],
     *,
     host: str = "127.0.0.1",
     port: int = 0,
@@ -65,7 +63,6 @@ def dashboard(
     Parameters
     ----------
     url : of the storage
-    finish : adds to a study what is not stored
     host, port : where it listens; port 0 takes any that is free
     names : hosts that it may be asked by, besides this machine's own names
 
@@ -77,7 +74,7 @@ def dashboard(
         If the database cannot be read.
     """
     with opened(url) as reader:
-        storage = ToldStorage(url, Recounted(reader, masked(url), EXPERIMENT_ATTRIBUTE, finish))
+        storage = ToldStorage(url, Recounted(reader, masked(url), EXPERIMENT_ATTRIBUTE))
         try:
             application = create_app(storage, artifact_store=ToldArtifacts(storage))
             with _listening(host, port) as server:

@@ -45,7 +45,7 @@ def folder(evil: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def address(folder: Path) -> Iterator[str]:
     """Where the dashboard is, in threads of this process."""
-    with dashboard(f"sqlite:///{folder / 'hpo.db'}", lambda study: study) as served:
+    with dashboard(f"sqlite:///{folder / 'hpo.db'}") as served:
         thread = Thread(target=served.serve, daemon=True)
         thread.start()
         yield served.url
@@ -155,7 +155,7 @@ def test_the_storage_itself_refuses_to_write(folder: Path) -> None:
 
 def test_a_story_goes_on_with_its_study(folder: Path, tmp_path: Path) -> None:
     shutil.copy(folder / "hpo.db", tmp_path / "hpo.db")
-    with dashboard(f"sqlite:///{tmp_path / 'hpo.db'}", lambda study: study) as served:
+    with dashboard(f"sqlite:///{tmp_path / 'hpo.db'}") as served:
         thread = Thread(target=served.serve, daemon=True)
         thread.start()
         assert "looked at once" in study_of(served.url)["note"]["body"]

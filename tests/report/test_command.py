@@ -14,13 +14,12 @@ import optuna
 import pytest
 from optuna.importance import PedAnovaImportanceEvaluator
 
-from hpo.cli.repetition import commands
 from hpo.recounting import recount
 from hpo.report.records import Study
 from hpo.search.importance import importances
 from storage.reader import opened
 from tests.report.conftest import CLASSES, COLUMN, NAME, STUDY
-from tests.report.making import Page, made
+from tests.report.making import Page
 from tests.running import QUICK, Hpo, stock_optuna, stored_trials
 
 
@@ -121,7 +120,7 @@ def test_its_command_searches_the_same_again(
 ) -> None:
     assert hpo("search", *arguments).code == 0
     study = told(tmp_path / "hpo.db")
-    (command,) = commands(study)
+    (command,) = study.commands
     program, *typed = shlex.split(command)
     assert program == "hpo"
     found = hpo(*typed, "--dry-run")  # it would refuse other settings
@@ -131,29 +130,6 @@ def test_its_command_searches_the_same_again(
     again = hpo(*typed)
     assert again.code == 0, again.err
     assert stored_trials(tmp_path / "hpo.db", study.name) == first
-
-
-def test_trials_that_were_added_later_take_a_second_command() -> None:
-    settings = {
-        **made().settings, "target": None, "test_size": 0.2, "validation_size": 0.2,
-        "hidden": [64, 64], "epochs": 50, "seed": 0, "rounds": 5,
-    }  # fmt: skip
-    data = made().data._replace(source="digits")
-    study = made(
-        name="digits", settings=settings, data=data, trials_per_round=20, counts={"complete": 120}
-    )
-    assert commands(study) == (
-        "hpo search digits --trials 100 --rounds 5",
-        "hpo search digits --trials 120 --rounds 5",
-    )
-    fewer = made(
-        name="digits", settings=settings, data=data, trials_per_round=20, counts={"complete": 98}
-    )
-    assert commands(fewer) == ("hpo search digits --trials 98 --rounds 5",)
-    stopped = made(
-        name="digits", settings=settings, data=data, trials_per_round=20, counts={"complete": 7}
-    )
-    assert commands(stopped) == ("hpo search digits --trials 100 --rounds 5",)
 
 
 def test_importances_are_those_that_optuna_tells_of_the_study(evil: Path) -> None:
