@@ -15,7 +15,7 @@ from hpo.search.notation import write_item
 from hpo.search.space import DEFAULT_NAMES, SearchSpace
 from hpo.search.tunable import TUNABLE
 from hpo.settings import DEFAULT_REPEATS, DEFAULT_TRIALS, Settings, described
-from storage import our_experiments
+from storage import decisions, our_experiments
 from storage.our_experiments import Made
 
 DEFAULT_STORAGE = "sqlite:///hpo.db"
@@ -64,8 +64,8 @@ def typed(
     except (KeyError, TypeError):  # of another version
         return None
     chosen, looks = (
-        our_experiments.selections(connection, made.uid),
-        our_experiments.looks(connection, made.uid),
+        decisions.selections(connection, made.uid),
+        decisions.looks(connection, made.uid),
     )
     repeats = chosen[-1].repeats if chosen else 0 if looks else None
     course = Course(

@@ -13,6 +13,7 @@ from hpo.reproduction import typed
 from hpo.rounds import described
 from storage import (
     catalogue,
+    decisions,
     optuna_studies,
     optuna_trials,
     our_experiments,
@@ -81,14 +82,14 @@ def _of_ours(connection: Connection, made: Made, trials: Sequence[TrialRecord]) 
         "winner": _winner(connection, made.uid),
         "looks": [
             {"look": each.order, "why": each.why, "score": each.score}
-            for each in our_experiments.looks(connection, made.uid)
+            for each in decisions.looks(connection, made.uid)
         ],
     }
 
 
 def _winner(connection: Connection, uid: str) -> dict[str, Any] | None:
     """Which trial won the latest choice, and among which; None if no search has chosen yet."""
-    chosen = our_experiments.selections(connection, uid)
+    chosen = decisions.selections(connection, uid)
     if not chosen:
         return None
     last = chosen[-1]

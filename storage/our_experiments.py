@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from storage import catalogue, ledger, schema
+from storage import schema
 from storage.condition import columns, tables
-from storage.records import EnsembleRecord, Look, SelectionRecord
+from storage.records import EnsembleRecord
 
 ENSEMBLE = -1
 """Stands where the number of a trial does, for a model that is of several."""
@@ -94,19 +94,6 @@ def _of_models(table: sa.Table) -> list[sa.Column[Any]]:
     """Whose a model is; also of tables of an older schema, which have not all columns."""
     names = ("experiment", "number", "digest")
     return [table.c[name] for name in names if name in table.c]
-
-
-def selections(connection: Connection, uid: str) -> list[SelectionRecord]:
-    """The winners that were entered, the latest last."""
-    if schema.selections.name not in tables(connection):
-        return []
-    return catalogue.load_selections(connection, uid)
-
-
-def looks(connection: Connection, uid: str) -> list[Look]:
-    """The looks at the test rows; none of the first schema, which told less of them."""
-    known = "owner" in columns(connection, schema.test_looks.name)
-    return ledger.looks(connection, uid) if known else []
 
 
 def ensembles(connection: Connection, uid: str) -> list[EnsembleRecord]:
