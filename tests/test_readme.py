@@ -30,6 +30,17 @@ def test_the_setup_commands_are_single_lines_that_make_their_environment() -> No
     assert {name for name, _ in BLOCKS} == {"sh", "text", "python"}
 
 
+def test_the_japanese_one_has_the_same_blocks_and_links() -> None:
+    japanese = (Path(__file__).parent.parent / "README.ja.md").read_text()
+    assert re.findall(r"^```(\w+)\n(.*?)^```$", japanese, re.DOTALL | re.MULTILINE) == BLOCKS
+
+    def links(text: str) -> set[str]:
+        return set(re.findall(r"\]\(([^)]+)\)", text)) - {"README.md", "README.ja.md"}
+
+    assert links(japanese) == links(README)
+    assert japanese.count("\n## ") == README.count("\n## ")
+
+
 def shape(text: str) -> str:
     """The text with every number replaced."""
     return re.sub(r"\d+(\.\d+)?(e[+-]\d+)?", "#", text)
