@@ -40,7 +40,7 @@ def _head(document: Mapping[str, Any]) -> str:
 def _built(document: Mapping[str, Any]) -> str:
     if document["method"] == "best":
         alone = document["members"][0]["name"]
-        return f"no combination is better than the best model alone, {alone}"
+        return f"no combination comes near the best model alone, {alone}"
     count = sum(each["models"] for each in document["members"])
     return f"{document['method']} of {count} models"
 

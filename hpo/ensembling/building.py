@@ -38,6 +38,7 @@ from hpo.ensembling.figures import figures
 from hpo.ensembling.learners import DEFAULT as DEFAULT_LEARNERS
 from hpo.ensembling.model import EnsembleModel
 from hpo.ensembling.parts import Learners, Part
+from hpo.ensembling.picking import pick, worse
 from hpo.ensembling.pools import Pool, fold_pool, validation_pool
 from hpo.ensembling.reweighted import bagged, boosted
 from hpo.errors import NoFiniteTrialError, UsageError
@@ -151,10 +152,11 @@ class Builder:
         ]
         assembled = [trimmed(each) for each in assembled] + [alone(each, pool) for each in single]
         possible = [each for each in assembled if plan.budget.holds(each.members)]
-        best = min(possible, key=lambda each: each.loss)
+        best = pick(possible, pool)
         members = [_costed(_written(each, n_workers), pool) for each in best.members]
         chosen = replace(best, members=members)
-        record = self._described(plan, pool, candidates, possible, chosen)
+        expectation = self._expectation(worse(best, possible), pool)
+        record = self._described(plan, pool, candidates, possible, chosen, expectation)
         record["seconds"] = round(time.perf_counter() - began, 3)
         return self._keep(plan.name, chosen, record)
 
@@ -196,6 +198,7 @@ class Builder:
         candidates: Sequence[Candidate],
         assembled: Sequence[Assembled],
         chosen: Assembled,
+        expectation: Expectation,
     ) -> dict[str, Any]:
         """In plain values, what was built and how good it is."""
         classes = pool.n_classes is not None
@@ -203,7 +206,6 @@ class Builder:
         weights = chosen.combination.weights
         added = self._added(chosen, pool)
         taken = {each.name for each in chosen.members}
-        expectation = self._expectation(assembled, pool)
         return {
             "method": chosen.method,
             "loss": "log_loss" if classes else "squared_error",
@@ -256,12 +258,12 @@ class Builder:
         return value if math.isfinite(value) else None
 
     def _expectation(self, assembled: Sequence[Assembled], pool: Pool) -> Expectation:
-        """The score to expect of the best method, without what it owes to being the best."""
+        """The score to expect of the first method, without what it owes to being the best."""
         problem = self.prepared.problem
         evidence = np.concatenate(
             [
                 problem.metric.evidence(problem.in_units(each.prediction[None]), pool.target)
-                for each in sorted(assembled, key=lambda each: each.loss)
+                for each in assembled
             ]
         )
         return expected_score(evidence, pool.target, problem.metric, self.seed)
