@@ -59,6 +59,9 @@ LONGEST_NAME = 64
 MEASURED_ROWS = 1000
 """Rows for which it is measured how long a member takes."""
 
+CALLS = 3
+"""How often, where it decides what is built; to be told once is enough."""
+
 ADDED_ROWS = 2000
 """On so many rows it is measured what each member adds."""
 
@@ -142,7 +145,7 @@ class Builder:
         single = self._reweighted(plan, pool, n_workers)
         if not plan.budget.is_free:
             single, candidates = (
-                [_costed(_written(each, n_workers), pool) for each in group]
+                [_costed(_written(each, n_workers), pool, CALLS) for each in group]
                 for group in (single, candidates)
             )
         affordable = _affordable(candidates, plan.budget)
@@ -153,7 +156,7 @@ class Builder:
         assembled = [trimmed(each) for each in assembled] + [alone(each, pool) for each in single]
         possible = [each for each in assembled if plan.budget.holds(each.members)]
         best = pick(possible, pool)
-        members = [_costed(_written(each, n_workers), pool) for each in best.members]
+        members = [_costed(_written(each, n_workers), pool, 1) for each in best.members]
         chosen = replace(best, members=members)
         expectation = self._expectation(worse(best, possible), pool)
         record = self._described(plan, pool, candidates, possible, chosen, expectation)
@@ -304,8 +307,8 @@ def _affordable(candidates: Sequence[Candidate], budget: Budget) -> list[Candida
     )
 
 
-def _costed(candidate: Candidate, pool: Pool) -> Candidate:
-    """Likewise with what it takes to predict and to be stored."""
+def _costed(candidate: Candidate, pool: Pool, calls: int) -> Candidate:
+    """Likewise with what it takes to predict, in so many ``calls``, and to be stored."""
     if candidate.cost is not None:
         return candidate
 
@@ -314,7 +317,7 @@ def _costed(candidate: Candidate, pool: Pool) -> Candidate:
 
     rows = np.resize(np.arange(len(pool.X)), MEASURED_ROWS)
     measured = cost(
-        candidate.part, pool.X[rows], ask=ask, calls=3, size=lambda part: int(part.n_bytes)
+        candidate.part, pool.X[rows], ask=ask, calls=calls, size=lambda part: int(part.n_bytes)
     )
     return replace(candidate, cost=measured)
 
