@@ -23,10 +23,12 @@ def pick(possible: Sequence[Assembled], pool: Pool) -> Assembled:
     is much worse than one of them, and one of them often is. ``possible`` is not empty.
     """
     best = min(possible, key=lambda each: each.loss)
-    ensembles = [each for each in possible if each.method != BEST and len(each.members) > 1]
+    ensembles = [each for each in possible if each.method != BEST]
     if best.method != BEST or not ensembles:
         return best
     first = min(ensembles, key=lambda each: each.loss)
+    if len(first.members) == 1:  # a selection that needs no other is that model
+        return best
     differences = _losses(first, pool) - _losses(best, pool)
     error = float(differences.std()) / math.sqrt(len(differences))
     return best if float(differences.mean()) > ERRORS * error else first

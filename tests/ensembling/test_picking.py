@@ -45,6 +45,9 @@ def test_one_model_must_be_better_by_two_standard_errors(difference: float, kept
 def test_one_model_goes_by_its_own_name() -> None:
     best = way(BEST, 1.0, 1)
     assert pick([best, way("greedy", 1.0, 1)], POOL) is best
+    # Nor is a worse ensemble taken then, though rows cannot tell it from the best model.
+    stack = way("stacking", 1.0 + noise(0.01, 0.5))
+    assert pick([best, way("greedy", 1.001, 1), stack], POOL) is best
     assert pick([best], POOL) is best
 
 
