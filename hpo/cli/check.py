@@ -59,7 +59,7 @@ def check(data: str, pictures: str | None, strict: bool, as_json: bool, **option
     started = time.perf_counter()
     if pictures is not None and options["data_only"]:
         raise UsageError("--pictures draws how the network learns; leave --data-only out")
-    draw = None if pictures is None else page_of("checks")
+    draw = None if pictures is None else page_of("checks", pictures)
     dataset = load_data(data, options)
     document = _checked(dataset, _settings(dataset, options), data_only=options["data_only"])
     document["seconds"] = round(time.perf_counter() - started, 3)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +12,7 @@ import click
 from hpo.cli.crew_options import crew
 from hpo.cli.data_options import data_options, load_data, sizes
 from hpo.cli.options import json_option, whole_number
+from hpo.cli.pictures import page_of, write_page
 from hpo.cli.printing import emit, room
 from hpo.cli.search_options import hidden_option, task_options
 from hpo.cli.search_settings import task_and_metric
@@ -108,13 +108,13 @@ def compare(data: str, pictures: str | None, as_json: bool, **options: Any) -> N
     few seeds, together as stacks. A sentence says what helped, and whether by more than the noise
     between seeds. Rows are split as hpo search splits them; the test rows stay sealed.
     """
-    draw = None if pictures is None else _page(pictures)
+    draw = None if pictures is None else page_of("comparison", pictures)
     try:
         document = _compared(data, options)
     except KeyboardInterrupt as error:
         raise InterruptedComparisonError("interrupted; a comparison begins anew") from error
     if pictures is not None and draw is not None:
-        _write(pictures, draw(document))
+        write_page(pictures, draw(document))
     if as_json:
         emit(json.dumps(document, allow_nan=False))
     else:
@@ -194,21 +194,3 @@ def _settings(dataset: Dataset, options: Mapping[str, Any]) -> Settings:
         warmup=0.0,
         **sizes(options),
     )
-
-
-def _page(path: str) -> Callable[[Mapping[str, Any]], str]:
-    """What draws; asked for before anything is trained that could not be drawn."""
-    if not Path(path).absolute().parent.is_dir():
-        raise UsageError(f"--pictures {path}: there is no such folder")
-    try:
-        from hpo.report.comparison import page
-    except ImportError as error:
-        raise UsageError("--pictures needs plotly: pip install 'hpo-stacks[pictures]'") from error
-    return page
-
-
-def _write(path: str, text: str) -> None:
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"--pictures {path}: {error.strerror}") from error

@@ -136,7 +136,7 @@ def ensemble(pictures: str | None, as_json: bool, **options: Any) -> None:
     """
     if options["folds"] is not None and options["no_refit"]:
         raise UsageError("--folds trains again, and --no-refit does not; leave one out")
-    draw = None if pictures is None else page_of("ensembles")
+    draw = None if pictures is None else page_of("ensembles", pictures)
     document = _build(options)
     if pictures is not None and draw is not None:
         write_page(pictures, draw(document))

@@ -18,8 +18,13 @@ pictures_option = click.option(
 )
 
 
-def page_of(name: str) -> Page:
-    """What draws the page of this name; asked for before time is spent on what cannot be drawn."""
+def page_of(name: str, path: str) -> Page:
+    """What draws the page of this name, which will be written to ``path``.
+
+    It is asked for before time is spent on what cannot be drawn, or has no place.
+    """
+    if not Path(path).absolute().parent.is_dir():
+        raise UsageError(f"--pictures {path}: there is no such folder")
     try:
         page: Page = import_module(f"hpo.report.{name}").page
     except ImportError as error:

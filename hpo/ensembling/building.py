@@ -38,7 +38,7 @@ from hpo.ensembling.figures import figures
 from hpo.ensembling.learners import DEFAULT as DEFAULT_LEARNERS
 from hpo.ensembling.model import EnsembleModel
 from hpo.ensembling.parts import Learners, Part
-from hpo.ensembling.picking import pick, worse
+from hpo.ensembling.picking import beaten, pick
 from hpo.ensembling.pools import Pool, fold_pool, validation_pool
 from hpo.ensembling.reweighted import bagged, boosted
 from hpo.errors import NoFiniteTrialError, UsageError
@@ -158,7 +158,7 @@ class Builder:
         best = pick(possible, pool)
         members = [_costed(_written(each, n_workers), pool, 1) for each in best.members]
         chosen = replace(best, members=members)
-        expectation = self._expectation(worse(best, possible), pool)
+        expectation = self._expectation(beaten(best, possible), pool)
         record = self._described(plan, pool, candidates, possible, chosen, expectation)
         record["seconds"] = round(time.perf_counter() - began, 3)
         return self._keep(plan.name, chosen, record)

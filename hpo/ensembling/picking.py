@@ -34,8 +34,8 @@ def pick(possible: Sequence[Assembled], pool: Pool) -> Assembled:
     return best if float(differences.mean()) > ERRORS * error else first
 
 
-def worse(picked: Assembled, possible: Sequence[Assembled]) -> list[Assembled]:
-    """The picked one and those that it was better than, the best first.
+def beaten(picked: Assembled, possible: Sequence[Assembled]) -> list[Assembled]:
+    """The picked one, and then those that it has beaten, the best first.
 
     Among these it is the maximum of several, which its score owes something to.
     """

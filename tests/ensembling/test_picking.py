@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hpo.ensembling.assembling import BEST, Assembled
-from hpo.ensembling.picking import pick, worse
+from hpo.ensembling.picking import beaten, pick
 
 POOL: Any = SimpleNamespace(n_classes=None, y=np.zeros((100, 1)))
 
@@ -55,5 +55,5 @@ def test_what_it_was_better_than() -> None:
     best, greedy, stack, mean = (
         way(name, loss) for name, loss in [(BEST, 1.0), ("greedy", 2), ("stacking", 4), ("mean", 3)]
     )
-    assert worse(greedy, [best, greedy, stack, mean]) == [greedy, mean, stack]
-    assert worse(best, [best, greedy]) == [best, greedy]
+    assert beaten(greedy, [best, greedy, stack, mean]) == [greedy, mean, stack]
+    assert beaten(best, [best, greedy]) == [best, greedy]

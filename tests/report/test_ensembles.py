@@ -96,7 +96,7 @@ def test_the_command_writes_the_page(hpo: Hpo, tmp_path: Path) -> None:
     assert json.dumps(ran.document["size_curve"][0])[:6] in text
     refused = hpo(*build, "--pictures", "no/e.html")
     assert (refused.code, refused.out) == (2, "")
-    assert "--pictures no/e.html: No such file or directory" in refused.err
+    assert "--pictures no/e.html: there is no such folder" in refused.err
 
 
 def test_without_plotly_it_says_so_before_anything_is_trained(
