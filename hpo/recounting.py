@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -27,6 +26,7 @@ from hpo.report.records import (
     Trial,
 )
 from hpo.reproduction import typed
+from hpo.rounds import tally
 from hpo.search.importance import importances
 from hpo.search.space import SearchSpace
 from storage import catalogue, ledger
@@ -69,7 +69,7 @@ def recount(connection: Connection, name: str | None, storage: str) -> Study:
         weights=board.weights,
         trials_per_round=record.trials_per_round,
         parameters=[_parameter(*each) for each in space.distributions.items()],
-        rounds=_rounds(rounds, trials),
+        rounds=_rounds(rounds, trials, record.trials_per_round),
         trials=trials,
         counts=board.counts,
         importances=_importances(board, space),
@@ -144,15 +144,13 @@ def _plain(values: NDArray[np.float32]) -> list[float | None]:
     return [float(each) if math.isfinite(each) else None for each in values]
 
 
-def _rounds(rounds: Sequence[RoundRecord], trials: Sequence[Trial]) -> list[Round]:
-    finished = Counter(each.round for each in trials if each.state in _FINISHED)
-    best: dict[int, float] = {}
-    for each in trials:  # best first
-        if each.rank is not None and each.value is not None:
-            best.setdefault(each.round, each.value)
+def _rounds(rounds: Sequence[RoundRecord], trials: Sequence[Trial], per_round: int) -> list[Round]:
+    """``trials``: the best first."""
+    finished = [each.number for each in trials if each.state in _FINISHED]
+    ranked = [(each.number, each.value) for each in trials if each.rank is not None]
+    counts, best = tally(finished, ranked, per_round)
     return [
-        Round(each.round, each.ranges, finished[each.round], best.get(each.round))
-        for each in rounds
+        Round(each.round, each.ranges, counts[each.round], best.get(each.round)) for each in rounds
     ]
 
 

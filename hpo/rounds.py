@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from hpo.known_trials import FINISHED
@@ -15,12 +15,9 @@ def described(
     records: Sequence[RoundRecord], trials: Sequence[TrialRecord], per_round: int
 ) -> list[dict[str, Any]]:
     """Each round with its finished trials, its ranges and its best score, None if it has none."""
-    finished = [each for each in trials if each.state in FINISHED]
-    counts = Counter(trial.number // per_round for trial in finished)
-    best: dict[int, float] = {}
-    for trial in rank(trials):
-        if trial.value is not None:
-            best.setdefault(trial.number // per_round, trial.value)
+    finished = [each.number for each in trials if each.state in FINISHED]
+    ranked = [(each.number, each.value) for each in rank(trials)]
+    counts, best = tally(finished, ranked, per_round)
     return [
         {
             "round": record.round,
@@ -30,3 +27,17 @@ def described(
         }
         for record in records
     ]
+
+
+def tally(
+    finished: Iterable[int], ranked: Iterable[tuple[int, float | None]], per_round: int
+) -> tuple[Counter[int], dict[int, float]]:
+    """How many of the ``finished`` trials each round has, and its best score, if it has one.
+
+    ``ranked``: numbers and scores of trials, the best first.
+    """
+    best: dict[int, float] = {}
+    for number, value in ranked:
+        if value is not None:
+            best.setdefault(number // per_round, value)
+    return Counter(number // per_round for number in finished), best

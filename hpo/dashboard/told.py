@@ -125,11 +125,11 @@ class ToldArtifacts:
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
         """Refused."""
-        raise NotImplementedError(f"{artifact_id}: this dashboard only shows")
+        raise PermissionError(f"{artifact_id}: this dashboard only shows")
 
     def remove(self, artifact_id: str) -> None:
         """Refused."""
-        raise NotImplementedError(f"{artifact_id}: this dashboard only shows")
+        raise PermissionError(f"{artifact_id}: this dashboard only shows")
 
 
 class ArtifactId(NamedTuple):
