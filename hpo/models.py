@@ -102,13 +102,13 @@ def choose(models: list[Ready], name: str | None) -> Ready:
 
 
 def load(artifacts: Artifacts, model: Ready) -> Model:
-    """Read a model; raises ``ArtifactError`` if it is missing or damaged."""
-    arrays, document = artifacts.load(model.digest)
+    """Read a model; raises ``ArtifactError``, naming it, if it is missing or damaged."""
     try:
+        arrays, document = artifacts.load(model.digest)
         kind = EnsembleModel if json.loads(document).get("format") == FORMAT else Network
         return kind.from_bytes(arrays, document)
-    except (DamagedModelError, ValueError, AttributeError) as error:
-        raise ArtifactError(f"{model.name}: {error}") from error
+    except (ArtifactError, DamagedModelError, ValueError, AttributeError) as error:
+        raise ArtifactError(f"{model.why}: {error}") from error
 
 
 def predictions(model: Model, table: Table) -> Iterator[NDArray[np.float64]]:

@@ -11,7 +11,7 @@ import click
 
 from hpo.cli.crew_options import crew
 from hpo.cli.data_options import data_options, load_data, sizes
-from hpo.cli.options import json_option, whole_number
+from hpo.cli.options import Number, json_option, whole_number
 from hpo.cli.pictures import page_of, write_page
 from hpo.cli.printing import emit, room
 from hpo.cli.search_options import hidden_option, task_options
@@ -70,7 +70,7 @@ def _rates(
 )
 @click.option(
     "--level",
-    type=click.FloatRange(0, min_open=True),
+    type=Number(0, min_open=True),
     metavar="LOSS",
     help="Validation loss that epochs are counted to.  [default: 90 % of the way from guessing to "
     "the best]",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,14 +11,10 @@ import click
 from click.core import ParameterSource
 
 from hpo.cli.configuration import File, keys
-from hpo.cli.frame import say
 from hpo.cli.options import json_option
-from hpo.cli.origins import Invocation, Origin, origin, settle, variables
+from hpo.cli.origins import Invocation, Origin, origin, settle
 from hpo.cli.printing import emit, plain, room
 from hpo.errors import UsageError
-
-OTHER_VARIABLES = ("HPO_CONFIG", "HPO_DEBUG", "HPO_BENCHMARK_DATA")
-"""Variables that set no option."""
 
 
 class Setting(NamedTuple):
@@ -58,8 +53,6 @@ def config(command: str | None, arguments: tuple[str, ...], as_json: bool) -> No
     found = {
         name: _settings(name, each, files, arguments, invocation) for name, each in commands.items()
     }
-    for note in _idle_variables(group.commands):
-        say(f"note: {note}")
     if as_json:
         emit(json.dumps(_document(found, files), allow_nan=False))
     else:
@@ -108,19 +101,6 @@ def _plain(value: Any) -> Any:
 
         return hidden(value)
     return value if isinstance(value, bool | int | float) else None
-
-
-def _idle_variables(commands: Mapping[str, click.Command]) -> list[str]:
-    """What to say of variables that begin like ours and set nothing."""
-    known = {*OTHER_VARIABLES}
-    for name, command in commands.items():
-        known.update(each for key in keys(command) for each in variables(name, key))
-    notes = []
-    for name in sorted(os.environ):
-        if name.startswith("HPO_") and name not in known:
-            near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.8)
-            notes.append(f"{name} sets nothing" + (f": did you mean {near[0]}?" if near else ""))
-    return notes
 
 
 def _document(found: Mapping[str, Sequence[Setting]], files: Sequence[File]) -> dict[str, Any]:

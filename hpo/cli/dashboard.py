@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hpo.cli.options import storage_option
+from hpo.cli.options import WholeNumber, storage_option
 from hpo.cli.printing import emit
 from hpo.errors import UsageError
 
@@ -20,7 +20,7 @@ PORT = 8080
 @storage_option
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=WholeNumber(0, 65535),
     default=PORT,
     show_default=True,
     help="Where it listens; 0 takes any that is free.",

@@ -12,6 +12,7 @@ import click
 
 from hpo.cli.crew_options import crew
 from hpo.cli.options import (
+    Number,
     artifacts_option,
     json_option,
     storage_option,
@@ -21,6 +22,7 @@ from hpo.cli.options import (
 from hpo.cli.pictures import page_of, pictures_option, write_page
 from hpo.cli.printing import emit, room
 from hpo.cli.study_again import data_again_options, study_again
+from hpo.data.wording import did_you_mean
 from hpo.errors import UsageError
 from hpo.search.clusters.joining import HERE
 
@@ -46,7 +48,8 @@ def _listed(
         for each in parts:
             if choices is not None and each not in choices:
                 flag = parameter.opts[0]
-                raise UsageError(f"{flag} {each}: there is {', '.join(choices)}")
+                near = did_you_mean(each, choices)
+                raise UsageError(f"{flag} {each}: there is {', '.join(choices)}{near}")
         return parts
 
     return split
@@ -106,7 +109,7 @@ def _bytes(_context: click.Context, _parameter: click.Parameter, value: str | No
 )
 @click.option(
     "--max-latency",
-    type=click.FloatRange(0, min_open=True),
+    type=Number(0, min_open=True),
     metavar="MS",
     help="Milliseconds that it may take to predict 1,000 rows.",
 )

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from hpo.cli.configuration import keys, read
-from hpo.cli.origins import Invocation, origin, settle, variables
+from hpo.cli.origins import Invocation, idle, origin, settle, variables
 from hpo.errors import UsageError
 
 EVERYWHERE = ("config", "quiet", "verbose")
@@ -42,11 +42,15 @@ def framed(command: click.Command) -> click.Command:
 
 
 def _telling(work: Callable[..., Any]) -> Callable[..., Any]:
-    """``work``; before it ``--verbose`` says which settings come from variables and files."""
+    """``work``; before it is said which variables set nothing, and by ``--verbose`` what sets."""
 
     @functools.wraps(work)
     def tell_and_work(*arguments: Any, **options: Any) -> Any:
         context = click.get_current_context()
+        group = context.find_root().command
+        if isinstance(group, click.Group):
+            for note in idle(group.commands):
+                say(f"note: {note}")
         if is_verbose(context):
             for key, parameter in keys(context.command).items():
                 found = origin(context, key, parameter)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hpo.cli.options import artifacts_option, json_option, storage_option
+from hpo.cli.options import Number, artifacts_option, json_option, storage_option
 from hpo.cli.printing import emit, plain, room, wrapped
 from hpo.data.wording import counted
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
 @click.option(
     "--older-than",
-    type=click.FloatRange(0),
+    type=Number(0),
     metavar="SECONDS",
     default=3600,
     show_default=True,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hpo.cli.options import storage_option, study_argument
+from hpo.cli.options import WholeNumber, storage_option, study_argument
 from hpo.cli.printing import emit, plain, room, wrapped
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     help="How it is written.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@click.option("--top", type=click.IntRange(1), metavar="N", help="The best N. Default: all.")
+@click.option("--top", type=WholeNumber(1), metavar="N", help="The best N. Default: all.")
 def leaderboard(study: str | None, storage: str, form: str, as_json: bool, top: int | None) -> None:
     """Show the trials of STUDY, best first and failed ones last.
 

@@ -24,6 +24,18 @@ def added(*options: Option[Any]) -> Option[Any]:
     return decorate
 
 
+class WholeNumber(click.IntRange):
+    """What is refused is said to be no whole number, and not no range."""
+
+    name = "whole number"
+
+
+class Number(click.FloatRange):
+    """What is refused is said to be no number, and not no range."""
+
+    name = "number"
+
+
 def whole_number(
     flag: str,
     says: str,
@@ -34,7 +46,7 @@ def whole_number(
     metavar: str = "N",
 ) -> Option[Any]:
     """An option that takes a whole number; its help shows the default, if there is one."""
-    kind = click.IntRange(least, most)
+    kind = WholeNumber(least, most)
     return click.option(
         flag, type=kind, metavar=metavar, default=default, show_default=True, help=says
     )

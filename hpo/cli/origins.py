@@ -5,9 +5,10 @@ A flag goes before a variable, a variable before the settings files, and these b
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -30,6 +31,11 @@ class Origin(NamedTuple):
     def __str__(self) -> str:
         return self.where or self.kind
 
+
+OTHER_VARIABLES = (
+    "HPO_CONFIG", "HPO_DEBUG", "HPO_BENCHMARK_DATA", "HPO_TEST_POSTGRESQL", "HPO_TEST_MYSQL",
+)  # fmt: skip
+"""Variables that set no option: some are for the benchmarks and for the tests."""
 
 _ORIGINS = "hpo.origins"
 
@@ -54,6 +60,27 @@ def variables(command: str, key: str) -> list[str]:
     """The variables that set an option, the strongest first: ``HPO_SEARCH_SEED``."""
     name = key.upper().replace("-", "_")
     return [f"HPO_{command.upper()}_{name}", *([f"HPO_{name}"] if key in COMMON else [])]
+
+
+def idle(commands: Mapping[str, click.Command]) -> Iterator[str]:
+    """What to say of each variable of the environment that is named like ours and sets nothing."""
+    known = {*OTHER_VARIABLES}
+    for name, command in commands.items():
+        known.update(each for key in keys(command) for each in variables(name, key))
+    for name in sorted(os.environ):
+        if name.startswith("HPO_") and name not in known:
+            near = _nearest(name, known)
+            yield f"{name} sets nothing" + (f": did you mean {near}?" if near else "")
+
+
+def _nearest(name: str, known: Collection[str]) -> str | None:
+    """The variable that was meant: one that lacks no more than its command, or one like it."""
+    option = name.removeprefix("HPO_")
+    for command in ("SEARCH", ""):  # whose options are set most
+        for each in sorted(known):
+            if each.startswith(f"HPO_{command}") and each.endswith(f"_{option}"):
+                return each
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.8)), None)
 
 
 def settle(context: click.Context, files: Sequence[File]) -> None:

@@ -9,7 +9,7 @@ import click
 
 from hpo import settings as defaults
 from hpo.cli.objectives import objectives_option
-from hpo.cli.options import Option, added, artifacts_of, storage_of, whole_number
+from hpo.cli.options import Number, Option, added, artifacts_of, storage_of, whole_number
 
 
 def _sizes(_context: click.Context, _option: click.Parameter, text: str) -> tuple[int, ...]:
@@ -144,7 +144,7 @@ network_options = added(
 run_options = added(
     click.option(
         "--timeout",
-        type=click.FloatRange(0, min_open=True),
+        type=Number(0, min_open=True),
         metavar="SECONDS",
         help="End after so long with what there is; the same command goes on.",
     ),

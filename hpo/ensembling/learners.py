@@ -21,6 +21,7 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.svm import SVC, SVR
 
 from hpo.data.schema import Task
+from hpo.data.wording import did_you_mean
 from hpo.errors import UsageError
 
 TREES = 100
@@ -84,7 +85,9 @@ def check_names(names: tuple[str, ...], task: Task) -> None:
         if name in BY_TASK[other] and name not in known:
             raise UsageError(f"--with {name}: it is for {other}; choose among {', '.join(known)}")
         if name not in known:
-            raise UsageError(f"--with {name}: there is {', '.join(known)}")
+            raise UsageError(
+                f"--with {name}: there is {', '.join(known)}{did_you_mean(name, known)}"
+            )
 
 
 def make(name: str, task: Task, y: Target, seed: int) -> Any:

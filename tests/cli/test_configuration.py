@@ -279,6 +279,17 @@ def test_a_variable_that_sets_nothing_is_noted(hpo: Hpo, monkeypatch: pytest.Mon
     note = "note: HPO_SEARCH_TRIAL sets nothing: did you mean HPO_SEARCH_TRIALS?\n"
     assert note in hpo("config", "search").err
     assert hpo("config", "search", "--quiet").err == ""
+    monkeypatch.setenv("HPO_EPOCHS", "5")
+    monkeypatch.setenv("HPO_LEADERBORD_TOP", "5")
+    monkeypatch.setenv("HPO_TEST_MYSQL", "mysql://")
+    monkeypatch.setenv("HPO_OF_ANOTHER", "5")
+    notes = [line for line in hpo("studies").err.splitlines() if line.startswith("note:")]
+    assert notes == [
+        "note: HPO_EPOCHS sets nothing: did you mean HPO_SEARCH_EPOCHS?",
+        "note: HPO_LEADERBORD_TOP sets nothing: did you mean HPO_LEADERBOARD_TOP?",
+        "note: HPO_OF_ANOTHER sets nothing",
+        note.rstrip(),
+    ]
 
 
 def test_keys_of_the_top_level_are_options(hpo: Hpo) -> None:
