@@ -47,9 +47,8 @@ from benchmarks.studies import thrown_away
 from hpo import models
 from hpo.data.table import Dataset
 from hpo.ensembling.assembling import BEST, METHODS, assemble
-from hpo.ensembling.building import DEFAULT_TOP, Builder, Plan, default_folds
+from hpo.ensembling.building import Builder, Plan, planned
 from hpo.ensembling.candidates import Candidate
-from hpo.ensembling.learners import DEFAULT
 from hpo.ensembling.pools import Pool
 from hpo.joined_study import JoinedStudy
 
@@ -116,13 +115,9 @@ def _compared(experiment: JoinedStudy, number: int, digest: str) -> Run:
         NETWORK: test.loss(network.predict(test.features, test.rows)),
         WINNER: test.loss(store.model(number, digest).predict(test.features, test.rows)),
     }
-    folds = default_folds(prepared)
-    task = experiment.settings.task
-    top = None if folds is None else DEFAULT_TOP
-    plan = Plan(DEFAULT[task], top=top, folds=folds)
     builder = _Remembering(store, prepared, experiment.settings.seed)
     began = _begin()
-    record = builder.build(plan, WORKERS)
+    record = builder.build(planned(prepared), WORKERS)
     found["ensemble s"] = time.perf_counter() - began
     ready = store.rounds.read(lambda connection: models.ready(connection, store.uid))
     model = models.load(store.artifacts, models.choose(ready, record.name))
@@ -141,10 +136,8 @@ class _Remembering(Builder):
 
     found: list[tuple[Pool, list[Candidate]]] = field(default_factory=list)
 
-    def candidates(
-        self, plan: Plan, n_workers: int, deadline: float
-    ) -> tuple[Pool, list[Candidate]]:
-        self.found.append(super().candidates(plan, n_workers, deadline))
+    def candidates(self, plan: Plan, n_workers: int) -> tuple[Pool, list[Candidate]]:
+        self.found.append(super().candidates(plan, n_workers))
         return self.found[-1]
 
 

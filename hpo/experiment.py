@@ -160,7 +160,7 @@ class Experiment:
         with_ : learners beside the networks: ``"forest"``, ``"extra_trees"``,
             ``"hist_gradient_boosting"``, ``"knn"``, ``"svm"``, and ``"logistic"`` for classes or
             ``"ridge"`` for numbers; None for the usual ones, ``()`` for none
-        top : best trials that take part; None for 4, without ``refit`` for all that are kept
+        top : best trials that take part; None for 8, without ``refit`` for all that are kept
         folds : everything is trained again over so many; None for 5 up to 5,000 rows, above which
             it is as without ``refit``
         refit : False takes the networks and the predictions that are stored

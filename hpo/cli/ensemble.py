@@ -92,7 +92,7 @@ def _bytes(_context: click.Context, _parameter: click.Parameter, value: str | No
 )
 @whole_number(
     "--top",
-    "Best trials that take part.  [default: 4, with --no-refit all that are kept]",
+    "Best trials that take part.  [default: 8, with --no-refit all that are kept]",
     least=0,
 )
 @whole_number(

@@ -30,6 +30,8 @@ from hpo.ensembling.assembling import (
 )
 from hpo.ensembling.candidates import (
     Candidate,
+    Work,
+    done,
     fitted_learners,
     folded_networks,
     stored_networks,
@@ -51,7 +53,7 @@ from storage import catalogue
 from storage.artifacts import Artifact
 from storage.records import EnsembleRecord
 
-DEFAULT_TOP = 4
+DEFAULT_TOP = 8
 DEFAULT_FOLDS = 5
 DEFAULT_NAME = "ensemble"
 DEFAULT_METHODS = ("greedy", "stacking")
@@ -129,7 +131,7 @@ class Builder:
     prepared: Prepared
     seed: int
 
-    def build(self, plan: Plan, n_workers: int, deadline: float = math.inf) -> EnsembleRecord:
+    def build(self, plan: Plan, n_workers: int) -> EnsembleRecord:
         """Build, choose the best method and keep it, in place of one of the same name.
 
         Raises
@@ -141,11 +143,11 @@ class Builder:
         """
         learners.check_names(plan.learners, self.prepared.problem.target.task)
         began = time.perf_counter()
-        pool, candidates = self.candidates(plan, n_workers, deadline)
+        pool, candidates = self.candidates(plan, n_workers)
         single = self._reweighted(plan, pool, n_workers)
         if not plan.budget.is_free:
             single, candidates = (
-                [_costed(_written(each, n_workers), pool, CALLS) for each in group]
+                [_costed(_written(each), pool, CALLS) for each in group]
                 for group in (single, candidates)
             )
         affordable = _affordable(candidates, plan.budget)
@@ -156,7 +158,7 @@ class Builder:
         assembled = [trimmed(each) for each in assembled] + [alone(each, pool) for each in single]
         possible = [each for each in assembled if plan.budget.holds(each.members)]
         best = pick(possible, pool)
-        members = [_costed(_written(each, n_workers), pool, 1) for each in best.members]
+        members = [_costed(_written(each), pool, 1) for each in best.members]
         chosen = replace(best, members=members)
         expectation = self._expectation(beaten(best, possible), pool)
         record = self._described(plan, pool, candidates, possible, chosen, expectation)
@@ -173,20 +175,21 @@ class Builder:
             found.append(boosted(self.prepared, pool, trials[0]))
         return found
 
-    def candidates(
-        self, plan: Plan, n_workers: int, deadline: float
-    ) -> tuple[Pool, list[Candidate]]:
+    def candidates(self, plan: Plan, n_workers: int) -> tuple[Pool, list[Candidate]]:
         """The rows that score, and the models to combine."""
         prepared, ranked = self.prepared, self.store.ranked()
         trials = ranked if plan.top is None else ranked[: plan.top]
         task = prepared.problem.target.task
+        found: list[Candidate] = []
+        works: list[Work] = []
         if plan.folds is None:
             pool = validation_pool(prepared)
             found = stored_networks(self.store, trials, pool)
         else:
             pool = fold_pool(prepared, plan.folds)
-            found = folded_networks(prepared, pool, trials, n_workers, deadline)
-        found += fitted_learners(plan.learners, task, pool, self.seed, n_workers)
+            works.append(folded_networks(prepared, pool, trials, n_workers))
+        works.append(fitted_learners(plan.learners, task, pool, self.seed))
+        found += done(works, n_workers)
         if not found:
             raise NoFiniteTrialError(
                 "there is nothing to build an ensemble from: no network is kept, and no learner "
@@ -322,7 +325,7 @@ def _costed(candidate: Candidate, pool: Pool, calls: int) -> Candidate:
     return replace(candidate, cost=measured)
 
 
-def _written(candidate: Candidate, n_workers: int) -> Candidate:
+def _written(candidate: Candidate) -> Candidate:
     """Likewise with the bytes that learners are kept as.
 
     Raises ``UsageError`` for a learner that cannot be kept.
@@ -330,6 +333,6 @@ def _written(candidate: Candidate, n_workers: int) -> Candidate:
     if not isinstance(candidate.part, Learners):
         return candidate
     try:
-        return replace(candidate, part=candidate.part.written(n_workers))
+        return replace(candidate, part=candidate.part.written())
     except UnsafeLearnerError as error:
         raise UsageError(str(error)) from error

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import joblib
 import numpy as np
 
 from ensembles.losses import Values
 from ensembles.value import Cost
 from hpo.data.schema import Task
-from hpo.ensembling.fitting import fit
+from hpo.ensembling.fitting import Fitted, Trained, fit, train
+from hpo.ensembling.learners import SLOWEST_FIRST
 from hpo.ensembling.parts import Learners, Networks, Part
 from hpo.ensembling.pools import Pool
+from hpo.ensembling.side_by_side import Call, side_by_side
 from hpo.errors import NoFiniteTrialError
 from hpo.handover import best_epochs
 from hpo.preparation import Prepared
 from hpo.search.folds import count_folds
-from hpo.search.repeats import Job, repeat
+from hpo.search.repeats import Job, Repeat
+from hpo.search.stacks import stacks
 from hpo.study_store import StudyStore
 from storage.errors import ArtifactError
 from storage.records import TrialRecord
-
-QUICK_SECONDS = 1.0
-"""Networks that train in less do so in this process: others take as long to start."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,47 +43,70 @@ class Candidate:
     cost: Cost | None = None
 
 
-def folded_networks(
-    prepared: Prepared,
-    pool: Pool,
-    trials: Sequence[TrialRecord],
-    n_workers: int,
-    deadline: float,
-) -> list[Candidate]:
-    """The hyperparameters of ``trials`` trained again, a network for each fold, all together.
+@dataclass(frozen=True)
+class Work:
+    """Calls, in any order, and what makes candidates of what they return."""
 
-    Raises ``NoFiniteTrialError`` if none of them could be.
+    calls: Sequence[Call]
+    gather: Callable[[Sequence[Any]], list[Candidate]]
+
+
+def done(works: Sequence[Work], n_workers: int) -> list[Candidate]:
+    """The candidates of all works in their order; so many processes, this one included, make them.
+
+    Calls are made in their order too, so what takes longest should come first.
     """
-    n_folds = count_folds(pool.folds)
+    found = iter(side_by_side([call for work in works for call in work.calls], n_workers))
+    gathered = [work.gather([next(found) for _ in work.calls]) for work in works]
+    return [each for candidates in gathered for each in candidates]
+
+
+def folded_networks(
+    prepared: Prepared, pool: Pool, trials: Sequence[TrialRecord], n_stacks: int
+) -> Work:
+    """The hyperparameters of ``trials`` trained again, a network for each fold, in a few stacks.
+
+    Raises ``NoFiniteTrialError``, once it is done, if none of them could be.
+    """
+    problem, n_folds = prepared.problem, count_folds(pool.folds)
     jobs = [
         Job(trial.number, trial.params, best_epochs(prepared, trial), fold)
         for trial in trials
         for fold in range(n_folds)
     ]
-    began = time.perf_counter()
-    if n_folds * sum(trial.attributes.get("seconds", math.inf) for trial in trials) < QUICK_SECONDS:
-        n_workers = 1
+
+    def gather(stacks: Sequence[Trained]) -> list[Candidate]:
+        repeats = [each for stack in stacks for each in stack.repeats]
+        seconds = sum(stack.seconds for stack in stacks) / max(1, len(trials))
+        found = []
+        for trial in trials:
+            own = [each for each in repeats if each.number == trial.number]
+            if all(each.trained for each in own):
+                found.append(_folded(prepared, pool, trial, own, seconds))
+        if trials and not found:
+            raise NoFiniteTrialError(
+                "none of the best trials could be trained again over the folds"
+            )
+        return found
+
     # Where folds scored the trials, the same ones divide the training rows, which are all there is.
-    done = [
-        each
-        for part in repeat(prepared.problem, pool.folds, jobs, n_workers, deadline)
-        for each in part
-    ]
-    seconds = (time.perf_counter() - began) / max(1, len(trials))
-    found = []
-    for trial in trials:
-        own = sorted((each for each in done if each.number == trial.number), key=lambda e: e.repeat)
-        if len(own) < n_folds or not all(len(each.params) for each in own):
-            continue
-        prediction = np.empty((len(pool.y), own[0].prediction.shape[1]))
-        for fold, each in enumerate(own):
-            prediction[pool.folds == fold] = each.prediction
-        architecture = prepared.problem.recipe.of(trial.params).architecture
-        part = Networks(architecture, np.stack([each.params for each in own]))
-        found.append(Candidate(f"trial {trial.number}", part, prediction, seconds))
-    if trials and not found:
-        raise NoFiniteTrialError("none of the best trials could be trained again over the folds")
-    return found
+    return Work(
+        [Call(train, (problem, pool.folds, each)) for each in stacks(problem, jobs, n_stacks)],
+        gather,
+    )
+
+
+def _folded(
+    prepared: Prepared, pool: Pool, trial: TrialRecord, own: Sequence[Repeat], seconds: float
+) -> Candidate:
+    """The networks of one trial, one for each fold."""
+    own = sorted(own, key=lambda each: each.repeat)
+    prediction = np.empty((len(pool.y), own[0].prediction.shape[1]))
+    for fold, each in enumerate(own):
+        prediction[pool.folds == fold] = each.prediction
+    architecture = prepared.problem.recipe.of(trial.params).architecture
+    part = Networks(architecture, np.stack([each.params for each in own]))
+    return Candidate(f"trial {trial.number}", part, prediction, seconds)
 
 
 def stored_networks(
@@ -109,22 +129,27 @@ def stored_networks(
     return found
 
 
-def fitted_learners(
-    names: Sequence[str], task: Task, pool: Pool, seed: int, n_workers: int
-) -> list[Candidate]:
-    """Learners of scikit-learn, a model for each view of the pool."""
-    work = (
-        joblib.delayed(fit)(name, task, view.X, view.y, view.hidden, seed, pool.n_classes)
-        for name in names
+def fitted_learners(names: Sequence[str], task: Task, pool: Pool, seed: int) -> Work:
+    """Learners of scikit-learn, a model for each view of the pool; the slowest first."""
+    order = sorted(names, key=SLOWEST_FIRST.index)
+    calls = [
+        Call(fit, (name, task, view.X, view.y, view.hidden, seed, pool.n_classes))
+        for name in order
         for view in pool.views
-    )
-    done = iter(joblib.Parallel(n_jobs=n_workers)(work))
-    found = []
-    for name in names:
-        own = [next(done) for _ in pool.views]
-        prediction = np.empty((len(pool.y), pool.n_classes or 1))
-        for view, each in zip(pool.views, own, strict=True):
-            prediction[view.place] = each.prediction
-        part = Learners(tuple(each.model for each in own))
-        found.append(Candidate(name, part, prediction, sum(each.seconds for each in own)))
-    return found
+    ]
+
+    def gather(fitted: Sequence[Fitted]) -> list[Candidate]:
+        each = iter(fitted)
+        found = {name: _learner(name, pool, [next(each) for _ in pool.views]) for name in order}
+        return [found[name] for name in names]
+
+    return Work(calls, gather)
+
+
+def _learner(name: str, pool: Pool, own: Sequence[Fitted]) -> Candidate:
+    """The models of one learner, one for each view."""
+    prediction = np.empty((len(pool.y), pool.n_classes or 1))
+    for view, each in zip(pool.views, own, strict=True):
+        prediction[view.place] = each.prediction
+    part = Learners(tuple(each.model for each in own))
+    return Candidate(name, part, prediction, sum(each.seconds for each in own))

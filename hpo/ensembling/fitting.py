@@ -1,4 +1,4 @@
-"""One learner fitted on some rows, as a worker process does it.
+"""One learner, or one stack of networks, fitted on some rows, as a worker process does it.
 
 Each process imports what stands here anew, and that takes longer than most learners do. So it is
 little.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,9 @@ from ensembles.members import outputs
 from hpo.data.schema import Task
 from hpo.ensembling import learners
 from hpo.nn.threads import one_blas_thread
+from hpo.search.folds import Folds
+from hpo.search.problem import Problem
+from hpo.search.repeats import Job, Repeat, train_jobs
 
 
 class Fitted(NamedTuple):
@@ -52,3 +56,16 @@ def fit(
         model = learners.make(name, task, own, seed).fit(X, own)
         predicted = outputs(model, hidden, n_classes)
     return Fitted(model, predicted, time.perf_counter() - began)
+
+
+class Trained(NamedTuple):
+    """What became of the networks of a stack, and the seconds that it took."""
+
+    repeats: list[Repeat]
+    seconds: float
+
+
+def train(problem: Problem, folds: Folds | None, jobs: Sequence[Job]) -> Trained:
+    """Train the jobs, which have one recipe, as one stack."""
+    began = time.perf_counter()
+    return Trained(train_jobs(problem, folds, jobs), time.perf_counter() - began)

@@ -77,6 +77,11 @@ DEFAULT = {
 }
 
 
+SLOWEST_FIRST = (
+    "hist_gradient_boosting", "svm", "forest", "extra_trees", "logistic", "ridge", "knn",
+)  # fmt: skip
+
+
 def check_names(names: tuple[str, ...], task: Task) -> None:
     """Raise ``UsageError`` for a learner that there is not, or not for this task."""
     known = BY_TASK[task]

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -79,15 +78,14 @@ class Learners:
         """Those that are kept so; raises ``UnsafeLearnerError`` for bytes that hold none."""
         return cls(tuple(loads(each) for each in stored), tuple(stored))
 
-    def written(self, n_workers: int = 1) -> Self:
-        """Likewise with their bytes, which several processes write.
+    def written(self) -> Self:
+        """Likewise with their bytes.
 
         Raises ``UnsafeLearnerError`` for a learner that could not be read again.
         """
         if self.stored is not None:
             return self
-        work = (joblib.delayed(dumps)(each) for each in self.models)
-        return replace(self, stored=tuple(joblib.Parallel(n_jobs=n_workers)(work)))
+        return replace(self, stored=tuple(dumps(each) for each in self.models))
 
     @property
     def n_models(self) -> int:

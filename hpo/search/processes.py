@@ -134,12 +134,12 @@ def _follow(
     work: Callable[..., list[Result]], common: tuple[Any, ...], index: int, chunk: Sequence[Any]
 ) -> tuple[int, list[Result]]:
     """In a worker: the chunk's place and results, as long as somebody waits for them."""
-    _follow_parent()
+    follow_parent()
     return index, work(*common, chunk)
 
 
 @cache
-def _follow_parent() -> None:
+def follow_parent() -> None:
     """End this worker when its parent has died; it would train for nobody."""
     parent = os.getppid()
 
