@@ -7,10 +7,9 @@ read has them too.
 
 from __future__ import annotations
 
-import csv
 import io
 import json
-from collections.abc import ItemsView, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Any, BinaryIO, NamedTuple
 
@@ -21,18 +20,24 @@ from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna_dashboard import get_note, save_note, save_plotly_graph_object
 
+from hpo.dashboard.curves import curves_csv, curves_png
 from hpo.dashboard.recounted import Recounted
 from hpo.report.figures import figures
 from hpo.report.note import note
 from hpo.report.page import report
-from hpo.report.records import Study
+from hpo.report.records import Study, Trial
 from storage.watching import WatchedStorage
 
 OURS = ("dashboard:note", "dashboard:plot_data:", "dashboard:artifacts:", "artifacts:")
 """Attributes that may be made when they are read."""
 
-CURVES = "curves.csv"
-REPORT = "report.html"
+REPORT = "report.html", "text/html"
+
+OF_TRIAL: Sequence[tuple[str, str, Callable[[Study, Trial], bytes]]] = (
+    ("curves.csv", "text/csv", lambda _study, trial: curves_csv(trial.curves).encode()),
+    ("curves.png", "image/png", curves_png),
+)
+"""Name, type and content of what a trial has whose curves were read."""
 
 
 class ToldStorage(WatchedStorage):
@@ -89,28 +94,32 @@ class ToldStorage(WatchedStorage):
 
     def _artifacts(self, study_id: int, study: Study) -> dict[str, str]:
         whole = ArtifactId(study_id, None)
-        found = {f"artifacts:{whole}": _described(whole, REPORT, "text/html")}
+        found = {f"artifacts:{whole}": _described(whole, *REPORT)}
         for each in study.ranked:
             if each.curves:
-                own = ArtifactId(study_id, each.number)
                 trial = self.get_trial_id_from_study_id_trial_number(study_id, each.number)
-                name = f"dashboard:artifacts:{trial}:{own}"
-                found[name] = _described(own, CURVES, "text/csv")
+                for which, (name, mimetype, _) in enumerate(OF_TRIAL):
+                    own = ArtifactId(study_id, OfTrial(each.number, which))
+                    described = _described(own, name, mimetype)
+                    found[f"dashboard:artifacts:{trial}:{own}"] = described
         return found
 
     def artifact(self, artifact_id: str) -> bytes:
         """What an artifact of ours holds; raises ``ArtifactNotFound`` for another."""
+        gone = ArtifactNotFound(f"there is no artifact {artifact_id}")
         try:
-            study_id, number = ArtifactId.parse(artifact_id)
+            study_id, of_trial = ArtifactId.parse(artifact_id)
             study = self.recounted.study(self.get_study_name_from_id(study_id))
         except (ValueError, KeyError) as error:
-            raise ArtifactNotFound(f"there is no artifact {artifact_id}") from error
-        trials = [] if study is None else [each for each in study.trials if each.number == number]
-        if study is not None and number is None:
+            raise gone from error
+        if study is None:
+            raise gone
+        if of_trial is None:
             return report(study).encode("utf-8", "backslashreplace")
-        if not trials or not trials[0].curves:
-            raise ArtifactNotFound(f"there is no artifact {artifact_id}")
-        return curves_csv(trials[0].curves).encode()
+        for trial in study.trials:
+            if trial.number == of_trial.number and trial.curves and of_trial.which < len(OF_TRIAL):
+                return OF_TRIAL[of_trial.which][2](study, trial)
+        raise gone
 
 
 class ToldArtifacts:
@@ -132,30 +141,29 @@ class ToldArtifacts:
         raise PermissionError(f"{artifact_id}: this dashboard only shows")
 
 
+class OfTrial(NamedTuple):
+    """A trial's number, and which of `OF_TRIAL` is meant."""
+
+    number: int
+    which: int
+
+
 class ArtifactId(NamedTuple):
-    """The study of an artifact, and the trial's number if it is one's; as text in hexadecimal."""
+    """The study of an artifact, and what of which trial if it is one's; as text in hexadecimal."""
 
     study_id: int
-    number: int | None
+    of_trial: OfTrial | None
 
     def __str__(self) -> str:
-        return f"{self.study_id:x}" if self.number is None else f"{self.study_id:x}-{self.number:x}"
+        return "-".join(f"{each:x}" for each in (self.study_id, *(self.of_trial or ())))
 
     @classmethod
     def parse(cls, text: str) -> ArtifactId:
         """The one that was written so; raises ``ValueError``."""
-        study, hyphen, number = text.partition("-")
-        return cls(int(study, 16), int(number, 16) if hyphen else None)
-
-
-def curves_csv(curves: Mapping[str, Any]) -> str:
-    """The curves of a trial, a line for each epoch; empty where a value is not finite."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["epoch", *curves])
-    for epoch, values in enumerate(zip(*curves.values(), strict=True), start=1):
-        writer.writerow([epoch, *("" if each is None else each for each in values)])
-    return text.getvalue()
+        study, *of_trial = (int(each, 16) for each in text.split("-"))
+        if len(of_trial) not in {0, len(OfTrial._fields)}:
+            raise ValueError(text)
+        return cls(study, OfTrial(*of_trial) if of_trial else None)
 
 
 def _described(artifact_id: ArtifactId, name: str, mimetype: str) -> str:

@@ -104,16 +104,21 @@ def test_artifacts_are_files(address: str, folder: Path) -> None:
     assert "Access-Control-Allow-Origin" not in headers
     assert b"<h1>&lt;i&gt;evil" in body
     trial = next(each for each in study["trials"] if each["artifacts"])
-    (curves,) = trial["artifacts"]
-    url = f"{address}artifacts/{study['id']}/{trial['trial_id']}/{curves['artifact_id']}"
-    lines = get(url)[2].decode().splitlines()
+    curves, picture = trial["artifacts"]
+    of_trial = f"{address}artifacts/{study['id']}/{trial['trial_id']}/"
+    lines = get(of_trial + curves["artifact_id"])[2].decode().splitlines()
     with closing(sqlite3.connect(folder / "hpo.db")) as connection:
         names, data = connection.execute(
             "SELECT names, data FROM hpo_curves WHERE number = ?", (trial["number"],)
         ).fetchone()
     assert lines[0] == ",".join(["epoch", *json.loads(names)])
     assert len(lines) - 1 == len(data) // 4 // len(json.loads(names)) == 6
-    assert get(f"{address}artifacts/{study['id']}/ffff")[0] == 404
+    assert picture["mimetype"] == "image/png"
+    drawn = get(of_trial + picture["artifact_id"])
+    assert drawn[2].startswith(b"\x89PNG")
+    assert drawn[1]["Content-Security-Policy"].startswith("sandbox")
+    for absent in ("ffff", "1-0", "1-0-2", "1-ffff-0", "1-0-0-0", "x"):
+        assert get(f"{address}artifacts/{study['id']}/{absent}")[0] == 404
 
 
 def test_another_programs_study_is_shown_as_it_is(address: str) -> None:
