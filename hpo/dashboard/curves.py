@@ -55,7 +55,7 @@ def curves_png(study: Study, trial: Trial) -> bytes:
     return picture.getvalue()
 
 
-_COLOURS = {"val": "#d1495b", "train": "#5b6b7b"}
+_COLOURS = {"val": "#0072b2", "train": "#d55e00"}
 
 
 def _title(study: Study, trial: Trial) -> str:

@@ -14,7 +14,7 @@ from matplotlib.image import imread
 from hpo.dashboard.curves import curves_csv, curves_png
 from tests.report.making import made, trial
 
-VALIDATION, TRAIN = "#d1495b", "#5b6b7b"
+VALIDATION, TRAIN = "#0072b2", "#d55e00"
 
 
 def drawn(curves: dict[str, Any], colour: str, **study: Any) -> np.ndarray[Any, Any]:
