@@ -81,6 +81,25 @@ class MetaModel:
         return values.reshape(len(values), -1)
 
 
+@dataclass(frozen=True, eq=False)
+class MeanOf:
+    """The mean of what several ``combinations`` make of the same predictions."""
+
+    combinations: tuple[Combination, ...]
+
+    @property
+    def weights(self) -> Values | None:
+        """The mean of theirs, if all are weighted means."""
+        found = [each.weights for each in self.combinations]
+        known = [each for each in found if each is not None]
+        return np.mean(known, axis=0) if len(known) == len(found) else None
+
+    def __call__(self, predictions: NDArray[Any]) -> Values:
+        """The mean of theirs."""
+        mean: Values = np.mean([each(predictions) for each in self.combinations], axis=0)
+        return mean
+
+
 @dataclass(frozen=True)
 class Mean:
     """All members count alike."""
@@ -206,6 +225,19 @@ class Stack:
         target = y if self.classes or y.ndim == 1 or y.shape[1] > 1 else y[:, 0]
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         return MetaModel(clone(self.model).fit(columns, target, **weights), self.kind, self.classes)
+
+
+@dataclass(frozen=True)
+class Blend:
+    """The mean of what several ``combiners`` learn."""
+
+    combiners: tuple[Combiner, ...]
+
+    def fit(
+        self, predictions: NDArray[Any], y: NDArray[Any], sample_weight: NDArray[Any] | None = None
+    ) -> MeanOf:
+        """Let each of them learn."""
+        return MeanOf(tuple(each.fit(predictions, y, sample_weight) for each in self.combiners))
 
 
 def loss_for(*, classes: bool) -> Loss:
@@ -335,4 +367,6 @@ def of_members(combiner: Combiner, kept: NDArray[np.int64]) -> Combiner:
     """The combiner for a part of the members, ``kept`` (parts,) being their places."""
     if isinstance(combiner, Greedy) and combiner.costs is not None:
         return replace(combiner, costs=np.asarray(combiner.costs)[kept])
+    if isinstance(combiner, Blend):
+        return Blend(tuple(of_members(each, kept) for each in combiner.combiners))
     return combiner

@@ -154,9 +154,9 @@ class Experiment:
 
         Parameters
         ----------
-        methods : of ``"greedy"``, ``"stacking"``, ``"mean"``, ``"weights"``, ``"bagging"`` and
-            ``"boosting"``; the best is kept, or the best model alone, if it is significantly
-            better than all of them
+        methods : of ``"greedy"``, ``"stacking"``, ``"blend"`` of both, ``"mean"``, ``"weights"``,
+            ``"bagging"`` and ``"boosting"``; the best is kept, or the best model alone, if it is
+            significantly better than all of them
         with_ : learners beside the networks: ``"forest"``, ``"extra_trees"``,
             ``"hist_gradient_boosting"``, ``"knn"``, ``"svm"``, and ``"logistic"`` for classes or
             ``"ridge"`` for numbers; None for the usual ones, ``()`` for none

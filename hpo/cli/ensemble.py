@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hpo.ensembling.building import Plan
     from hpo.preparation import Prepared
 
-METHODS = ("greedy", "stacking", "mean", "weights", "bagging", "boosting")
+METHODS = ("greedy", "stacking", "blend", "mean", "weights", "bagging", "boosting")
 """Those of `hpo.ensembling.assembling`, which takes a second to import."""
 
 
@@ -85,10 +85,10 @@ def _bytes(_context: click.Context, _parameter: click.Parameter, value: str | No
     "--methods",
     metavar="NAME,NAME",
     callback=_listed(METHODS),
-    default="greedy,stacking",
+    default="greedy,stacking,blend",
     show_default=True,
-    help="How they are combined: greedy, stacking, mean, weights; or the best network in a bag or "
-    "boosted: bagging, boosting. The best is kept.",
+    help="How they are combined: greedy, stacking, blend (of both), mean, weights; or the best "
+    "network in a bag or boosted: bagging, boosting. The best is kept.",
 )
 @whole_number(
     "--top",

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression, RidgeCV
 
 from ensembles.combining import (
+    Blend,
     Combination,
     Combiner,
     Greedy,
@@ -32,7 +33,10 @@ BEST = "best"
 SHRINKAGE = 0.1
 """C of the logistic regression that stacks: log-odds of good models hardly need to be changed."""
 
-METHODS = ("greedy", "stacking", "mean", "weights")
+BLEND = "blend"
+"""The mean of what greedy selection and stacking give."""
+
+METHODS = ("greedy", "stacking", BLEND, "mean", "weights")
 """Those that combine the candidates."""
 
 REWEIGHTED = ("bagging", "boosting")
@@ -85,6 +89,8 @@ def combiner(
         return Greedy(classes, costs=_costs(candidates), budget=limits)
     if method == "stacking":
         return _stack(classes=classes)
+    if method == BLEND:
+        return Blend((Greedy(classes), _stack(classes=classes)))
     simple: dict[str, Callable[[bool], Combiner]] = {BEST: Single, "mean": Mean, "weights": Simplex}
     return simple[method](classes)
 

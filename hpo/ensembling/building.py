@@ -56,7 +56,7 @@ from storage.records import EnsembleRecord
 DEFAULT_TOP = 8
 DEFAULT_FOLDS = 5
 DEFAULT_NAME = "ensemble"
-DEFAULT_METHODS = ("greedy", "stacking")
+DEFAULT_METHODS = ("greedy", "stacking", "blend")
 LONGEST_NAME = 64
 MEASURED_ROWS = 1000
 """Rows for which it is measured how long a member takes."""

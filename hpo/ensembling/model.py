@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ensembles.combining import Combination, MetaModel, WeightedMean
+from ensembles.combining import Combination, MeanOf, MetaModel, WeightedMean
 from ensembles.losses import Values
 from ensembles.meta_features import KINDS
 from hpo.data.arrays import read_npz
@@ -147,11 +147,18 @@ def _read(
     return learners
 
 
-def _combination(combination: Combination, arrays: Arrays) -> dict[str, Any]:
+def _combination(combination: Combination, arrays: Arrays, place: str = "meta") -> dict[str, Any]:
+    """The plain part; the bytes of a meta-model go to ``arrays``, at ``place``."""
+    if isinstance(combination, MeanOf):
+        each = enumerate(combination.combinations)
+        return {
+            "kind": "blend",
+            "of": [_combination(one, arrays, f"{place}.{number}") for number, one in each],
+        }
     if isinstance(combination, WeightedMean):
         return {"kind": "mean", "weights": combination.weights.tolist()}
     assert isinstance(combination, MetaModel)
-    arrays["meta"] = np.frombuffer(dumps(combination.model), np.uint8)
+    arrays[place] = np.frombuffer(dumps(combination.model), np.uint8)
     return {"kind": "model", "features": combination.kind}
 
 
@@ -160,14 +167,22 @@ def _read_combination(
     arrays: Mapping[str, NDArray[Any]],
     members: int,
     target: TargetEncoding,
+    place: str = "meta",
 ) -> Combination:
+    if record["kind"] == "blend":
+        return MeanOf(
+            tuple(
+                _read_combination(each, arrays, members, target, f"{place}.{number}")
+                for number, each in enumerate(record["of"])
+            )
+        )
     if record["kind"] == "mean":
         weights = np.array(record["weights"], np.float64)
         _check_shares(weights, members)
         return WeightedMean(weights)
     if record["kind"] != "model" or record["features"] not in KINDS:
         raise ValueError(f"it combines its members by {record['kind']!r}")
-    return MetaModel(loads(arrays["meta"].tobytes()), record["features"], bool(target.classes))
+    return MetaModel(loads(arrays[place].tobytes()), record["features"], bool(target.classes))
 
 
 def _check_shares(weights: NDArray[Any], members: int) -> None:

@@ -9,29 +9,43 @@ import numpy as np
 
 from ensembles.combining import loss_for
 from ensembles.losses import Values
-from hpo.ensembling.assembling import BEST, Assembled
+from hpo.ensembling.assembling import BEST, BLEND, Assembled
 from hpo.ensembling.pools import Pool
 
 ERRORS = 2.0
 """So many standard errors better must one model alone be than the best ensemble."""
+
+BLEND_ERRORS = 1.0
+"""So many standard errors better must an ensemble be than the blend of two."""
 
 
 def pick(possible: Sequence[Assembled], pool: Pool) -> Assembled:
     """The ensemble with the least loss, unless the best model alone is significantly better.
 
     Of two that rows cannot tell apart the mean of several is the safer: on other rows it seldom
-    is much worse than one of them, and one of them often is. ``possible`` is not empty.
+    is much worse than one of them, and one of them often is. So the blend, too, gives way only to
+    an ensemble that is clearly better. ``possible`` is not empty.
     """
-    best = min(possible, key=lambda each: each.loss)
-    ensembles = [each for each in possible if each.method != BEST]
-    if best.method != BEST or not ensembles:
-        return best
-    first = min(ensembles, key=lambda each: each.loss)
-    if len(first.members) == 1:  # a selection that needs no other is that model
-        return best
-    differences = _losses(first, pool) - _losses(best, pool)
+    ensembles = sorted((e for e in possible if e.method != BEST), key=lambda each: each.loss)
+    singles = [each for each in possible if each.method == BEST]
+    if not ensembles:
+        return singles[0]
+    first = ensembles[0]
+    # A selection that needs no other is the best model, and nothing worse is taken in its place.
+    leading = [each for each in singles if each.loss <= first.loss]
+    if leading and len(first.members) == 1:
+        return leading[0]
+    for each in ensembles:
+        if each.method == BLEND and not _is_better(first, each, BLEND_ERRORS, pool):
+            first = each
+    return leading[0] if leading and _is_better(leading[0], first, ERRORS, pool) else first
+
+
+def _is_better(one: Assembled, other: Assembled, errors: float, pool: Pool) -> bool:
+    """Whether its mean loss is less, by more than so many standard errors of the difference."""
+    differences = _losses(other, pool) - _losses(one, pool)
     error = float(differences.std()) / math.sqrt(len(differences))
-    return best if float(differences.mean()) > ERRORS * error else first
+    return float(differences.mean()) > errors * error
 
 
 def beaten(picked: Assembled, possible: Sequence[Assembled]) -> list[Assembled]:

@@ -23,6 +23,7 @@ from hpo.report.words import (
 _METHODS = {
     "greedy": "greedy selection",
     "stacking": "stack",
+    "blend": "blend of a greedy selection and a stack",
     "weights": "weighted mean",
     "bagging": "bag",
     "boosting": "boosted series",

@@ -16,6 +16,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
 from ensembles.combining import (
+    Blend,
     Combiner,
     Greedy,
     Mean,
@@ -27,6 +28,7 @@ from ensembles.combining import (
     contributions,
     held_out_predictions,
     nested_loss,
+    of_members,
     votes,
 )
 from ensembles.greedy_selection import select, select_from_bags
@@ -50,6 +52,7 @@ def combiners(*, classes: bool) -> list[Combiner]:
         Greedy(classes, steps=5),
         Greedy(classes, steps=5, bags=3, seed=1),
         Stack(classes, meta),
+        Blend((Greedy(classes, steps=5), Stack(classes, meta))),
     ]
 
 
@@ -221,6 +224,34 @@ def test_the_single_best_is_not_chosen_by_the_rows_it_is_measured_on() -> None:
     y = np.zeros((4, 1))
     predictions = np.stack([folds, 1 - folds])[:, :, None].astype(float)
     assert nested_loss(Single(False), predictions, y, folds, classes=False) == 1
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_blend_is_the_mean_of_what_others_learn(loss: Loss) -> None:
+    classes = is_classes(loss)
+    predictions, y = problem(loss, members=3, rows=40, seed=0)
+    model: Any = LogisticRegression() if classes else Ridge()
+    greedy, stack = Greedy(classes), Stack(classes, model)
+    blend = Blend((greedy, stack)).fit(predictions, y)
+    expected = (
+        greedy.fit(predictions, y)(predictions) + stack.fit(predictions, y)(predictions)
+    ) / 2
+    np.testing.assert_allclose(blend(predictions), expected, rtol=1e-14)
+    assert blend.weights is None
+    means = Blend((greedy, Mean(classes))).fit(predictions, y)
+    assert means.weights is not None
+    np.testing.assert_allclose(means.weights, (greedy.fit(predictions, y).weights + 1 / 3) / 2)
+    np.testing.assert_allclose(means(predictions), WeightedMean(means.weights)(predictions))
+
+
+def test_the_costs_of_a_blend_are_those_of_its_members() -> None:
+    costs = np.array([[1.0], [2.0], [3.0]])
+    greedy = Greedy(True, costs=costs, budget=np.array([3.0]))
+    left = of_members(Blend((greedy, Mean(True))), np.array([0, 2]))
+    assert isinstance(left, Blend)
+    first = left.combiners[0]
+    assert isinstance(first, Greedy)
+    np.testing.assert_array_equal(first.costs, costs[[0, 2]])
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -15,7 +15,7 @@ from ensembles.combining import MetaModel, WeightedMean
 from ensembles.value import Cost
 from hpo import models
 from hpo.ensembling import learners, reweighted
-from hpo.ensembling.assembling import BEST, METHODS, Assembled, Budget, assemble
+from hpo.ensembling.assembling import BEST, BLEND, METHODS, Assembled, Budget, assemble
 from hpo.ensembling.building import Builder, Plan, default_folds
 from hpo.ensembling.candidates import (
     Candidate,
@@ -178,7 +178,11 @@ def test_the_best_method_is_kept_with_what_it_needs(
     record = built.record
     assert {each["method"] for each in record["methods"]} == {BEST, *METHODS}
     ensembles = [each for each in record["methods"] if each["method"] != BEST]
-    assert record["method"] in {BEST, min(ensembles, key=lambda each: each["loss"])["method"]}
+    assert record["method"] in {
+        BEST,
+        BLEND,
+        min(ensembles, key=lambda each: each["loss"])["method"],
+    }
     model = stored(experiment, "ensemble")
     assert isinstance(model, EnsembleModel)
     assert list(model.names) == [each["name"] for each in record["members"]]

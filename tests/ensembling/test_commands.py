@@ -79,7 +79,12 @@ def test_the_document(hpo: Hpo, folder: Path) -> None:
     assert {"storage", "task", "metric", "model", "method", "methods", "members"} <= set(document)
     assert document["loss"] == "squared_error"
     assert document["expected_se"] > 0
-    assert {each["method"] for each in document["methods"]} == {"best", "greedy", "stacking"}
+    assert {each["method"] for each in document["methods"]} == {
+        "best",
+        "greedy",
+        "stacking",
+        "blend",
+    }
     least = min(document["methods"], key=lambda each: each["loss"])
     assert document["method"] == least["method"]
 
@@ -113,7 +118,7 @@ def test_stored_networks_alone(hpo: Hpo, folder: Path, monkeypatch: pytest.Monke
         ((), "the storage holds 2 studies, name one: 'iris', 'diabetes'"),
         (
             ("iris", "--methods", "magic"),
-            "--methods magic: there is greedy, stacking, mean, weights",
+            "--methods magic: there is greedy, stacking, blend, mean, weights",
         ),
         (("iris", "--with", "ridge"), "--with ridge: it is for regression; choose among forest"),
         (("iris", "--folds", 3, "--no-refit"), "--folds trains again, and --no-refit does not"),

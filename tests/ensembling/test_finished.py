@@ -642,7 +642,7 @@ def lines() -> Iterator[Any]:
     wrong: list[tuple[dict[str, Any], str]] = [
         (
             {"methods": "magic"},
-            "^methods='magic': there is greedy, stacking, mean, weights, bagging,",
+            "^methods='magic': there is greedy, stacking, blend, mean, weights, bagging,",
         ),
         ({"with_": "ridge"}, "^with_=ridge: it is for regression; choose among forest"),
         ({"folds": 3, "refit": False}, "^folds=3 trains again, and refit=False does not"),

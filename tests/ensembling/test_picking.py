@@ -51,6 +51,22 @@ def test_one_model_goes_by_its_own_name() -> None:
     assert pick([best], POOL) is best
 
 
+@pytest.mark.parametrize(
+    ("difference", "kept"),
+    [(-0.5, "blend"), (0.0, "blend"), (0.0099, "blend"), (0.0101, "stacking"), (0.5, "stacking")],
+)
+def test_an_ensemble_must_be_better_than_the_blend_by_one(difference: float, kept: str) -> None:
+    """With a standard deviation of 0.1 on a hundred rows the standard error is 0.01."""
+    blend = way("blend", 1.0 + noise(difference, 0.1))
+    ways = [way("greedy", 3.0), way("stacking", 1.0), blend]
+    assert pick(ways, POOL).method == kept
+    assert pick([way(BEST, 5.0, 1), *ways], POOL).method == kept
+    assert pick([way(BEST, 0.1, 1), *ways], POOL).method == BEST
+    # Of a selection that needs no other there is nothing to blend.
+    alone = [way(BEST, 0.99, 1), way("greedy", 0.99, 1), blend]
+    assert pick(alone, POOL).method == (BEST if difference >= 0 else "blend")
+
+
 def test_what_it_was_better_than() -> None:
     best, greedy, stack, mean = (
         way(name, loss) for name, loss in [(BEST, 1.0), ("greedy", 2), ("stacking", 4), ("mean", 3)]
