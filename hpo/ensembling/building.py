@@ -44,6 +44,7 @@ from hpo.ensembling.picking import beaten, pick
 from hpo.ensembling.pools import Pool, fold_pool, validation_pool
 from hpo.ensembling.reweighted import bagged, boosted
 from hpo.errors import NoFiniteTrialError, UsageError
+from hpo.nn.threads import one_blas_thread
 from hpo.preparation import Prepared
 from hpo.ranking import WINNER
 from hpo.safe_learners import UnsafeLearnerError
@@ -142,6 +143,11 @@ class Builder:
             If something that was asked for cannot be.
         """
         learners.check_names(plan.learners, self.prepared.problem.target.task)
+        # What is multiplied is small, and threads that wait for a core that others use spin.
+        with one_blas_thread():
+            return self._build(plan, n_workers)
+
+    def _build(self, plan: Plan, n_workers: int) -> EnsembleRecord:
         began = time.perf_counter()
         pool, candidates = self.candidates(plan, n_workers)
         single = self._reweighted(plan, pool, n_workers)
