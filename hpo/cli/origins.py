@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -64,23 +64,19 @@ def variables(command: str, key: str) -> list[str]:
 
 def idle(commands: Mapping[str, click.Command]) -> Iterator[str]:
     """What to say of each variable of the environment that is named like ours and sets nothing."""
-    known = {*OTHER_VARIABLES}
-    for name, command in commands.items():
-        known.update(each for key in keys(command) for each in variables(name, key))
+    known = {name: name for name in OTHER_VARIABLES}
+    without_command: dict[str, str] = {}
+    # Those of a search, which are set most, are meant first.
+    for name in sorted(commands, key=lambda name: name != "search"):
+        for key in keys(commands[name]):
+            own = variables(name, key)
+            known |= {each: each for each in own}
+            without_command.setdefault(f"HPO_{key.upper().replace('-', '_')}", own[0])
+    meant = without_command | known
     for name in sorted(os.environ):
         if name.startswith("HPO_") and name not in known:
-            near = _nearest(name, known)
-            yield f"{name} sets nothing" + (f": did you mean {near}?" if near else "")
-
-
-def _nearest(name: str, known: Collection[str]) -> str | None:
-    """The variable that was meant: one that lacks no more than its command, or one like it."""
-    option = name.removeprefix("HPO_")
-    for command in ("SEARCH", ""):  # whose options are set most
-        for each in sorted(known):
-            if each.startswith(f"HPO_{command}") and each.endswith(f"_{option}"):
-                return each
-    return next(iter(difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.8)), None)
+            near = difflib.get_close_matches(name, meant, n=1, cutoff=0.8)
+            yield f"{name} sets nothing" + (f": did you mean {meant[near[0]]}?" if near else "")
 
 
 def settle(context: click.Context, files: Sequence[File]) -> None:
