@@ -13,8 +13,15 @@ if TYPE_CHECKING:
     from hpo.data.table import Table
 
 
+LARGE = 1e12
+"""Columns without a value beyond are not looked at for such values."""
+
+ALIKE = 1e-6
+"""Nine tenths of a column look alike if they lie within this share of its range."""
+
+
 def remarks(table: Table) -> tuple[str, ...]:
-    """Return a line each for columns that are empty, constant, or equal to an earlier one.
+    """Return a line each for columns that are empty, constant, equal to an earlier one, or dwarfed.
 
     Pixels are passed over: the corners of an image are blank, and that is no fault.
     """
@@ -25,8 +32,25 @@ def remarks(table: Table) -> tuple[str, ...]:
         "columns without any value, left out": empty,
         "columns with one value in every row, left out": constant,
         "columns that repeat another, kept": repeated(table, {*empty, *constant}),
+        "columns in which a few values are so large that all others look alike": dwarfed(table),
     }
     return tuple(f"{title}: {listed(names)}" for title, names in found.items() if names)
+
+
+def dwarfed(table: Table) -> list[str]:
+    """Return `a (up to 1e+308)` for each column of which a few values leave the others no room."""
+    found = []
+    numeric = table.numeric
+    largest = np.maximum(
+        np.fmax.reduce(numeric, axis=0, initial=0.0), -np.fmin.reduce(numeric, axis=0, initial=0.0)
+    )
+    for place in np.flatnonzero(largest > LARGE):
+        values = numeric[:, place]
+        halves = values[~np.isnan(values)] / 2  # whose differences cannot overflow
+        low, high = np.quantile(halves, [0.05, 0.95], method="nearest")
+        if 0 < high - low < ALIKE * (halves.max() - halves.min()):
+            found.append(f"{table.numeric_names[place]} (up to {largest[place]:.0e})")
+    return found
 
 
 def empty_and_constant(table: Table) -> tuple[list[str], list[str]]:

@@ -300,6 +300,32 @@ def test_columns_that_teach_nothing_are_reported(write: Write) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("odd", "reported"),
+    [("1e308", True), ("-1e308", True), ("1e20", True), ("1e11", False), ("7", False)],
+)
+def test_values_that_leave_the_others_no_room_are_reported(
+    write: Write, odd: str, reported: bool
+) -> None:
+    cells = [str(place % 7) for place in range(60)]
+    cells[3] = odd
+    cells[9] = "1e308" if odd == "-1e308" else ""
+    told = load(
+        write("a,b,y\n" + "".join(f"{c},{i % 5},{i}\n" for i, c in enumerate(cells))), target="y"
+    ).warnings
+    assert [line for line in told if "so large" in line] == [
+        "columns in which a few values are so large that all others look alike: "
+        f"a (up to {abs(float(odd)):.0e})"
+    ] * reported
+
+
+@pytest.mark.parametrize("cells", [["0"] * 59 + ["1e20"], [f"{i}e18" for i in range(60)]])
+def test_large_values_alone_are_not_reported(write: Write, cells: list[str]) -> None:
+    """Most are 0, as where few have any; or all are as large."""
+    name = write("a,y\n" + "".join(f"{cell},{i}\n" for i, cell in enumerate(cells)))
+    assert load(name, target="y").warnings == ()
+
+
 def test_a_file_that_changes_between_the_readings(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
