@@ -314,8 +314,10 @@ def test_values_that_leave_the_others_no_room_are_reported(
         write("a,b,y\n" + "".join(f"{c},{i % 5},{i}\n" for i, c in enumerate(cells))), target="y"
     ).warnings
     assert [line for line in told if "so large" in line] == [
-        "columns in which a few values are so large that all others look alike: "
-        f"a (up to {abs(float(odd)):.0e})"
+        (
+            "columns in which a few values are so large that all others look alike: "
+            f"a (up to {abs(float(odd)):.0e})"
+        )
     ] * reported
 
 
