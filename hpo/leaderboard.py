@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from hpo.data.wording import did_you_mean
 from hpo.errors import UsageError
 from hpo.pareto import pareto_front
 from hpo.ranking import EXPERIMENT_ATTRIBUTE, OURS, rank
@@ -188,9 +188,8 @@ def choose(studies: Sequence[Study], name: str | None) -> Study:
     for study in studies:
         if study.name == name:
             return study
-    near = difflib.get_close_matches(name, names, n=1)
-    meant = f"did you mean {near[0]!r}? " if near else ""
-    raise UsageError(f"there is no study {name!r}: {meant}the storage holds {_some(names)}")
+    near = did_you_mean(name, names)
+    raise UsageError(f"there is no study {name!r}: the storage holds {_some(names)}{near}")
 
 
 def _some(names: Sequence[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from sqlalchemy import Connection
 
 from hpo.data.table import Table
 from hpo.data.target_encoding import TargetEncoding
+from hpo.data.wording import did_you_mean
 from hpo.ensembling.model import FORMAT, EnsembleModel
 from hpo.errors import NoFiniteTrialError, UsageError
 from hpo.persistence import DamagedModelError, Network
@@ -96,9 +96,8 @@ def choose(models: list[Ready], name: str | None) -> Ready:
     for each in models:
         if each.name == name:
             return each
-    near = difflib.get_close_matches(name, names, n=1)
-    meant = f"did you mean {near[0]!r}? " if near else ""
-    raise UsageError(f"there is no model {name!r}: {meant}the study has {', '.join(names)}")
+    near = did_you_mean(name, names)
+    raise UsageError(f"there is no model {name!r}: the study has {', '.join(names)}{near}")
 
 
 def load(artifacts: Artifacts, model: Ready) -> Model:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from sqlalchemy import Connection
 
 from hpo import models
 from hpo.leaderboard import Entry, Leaderboard, read_leaderboard
+from hpo.plain_curves import plain_curves
 from hpo.reopening import known
 from hpo.report.records import (
-    Curves,
     Data,
     Look,
     Parameter,
@@ -129,19 +126,10 @@ def _trials(
             reason=each.reason,
             costs=each.costs,
             on_front=each.on_front,
-            curves=_curves(connection, uid, each.number) if each.number in drawn else {},
+            curves=plain_curves(connection, uid, each.number) if each.number in drawn else {},
         )
         for each in entries
     ]
-
-
-def _curves(connection: Connection, uid: str, number: int) -> Curves:
-    found = catalogue.load_curves(connection, uid, number)
-    return {name: _plain(values) for name, values in found.items()}
-
-
-def _plain(values: NDArray[np.float32]) -> list[float | None]:
-    return [float(each) if math.isfinite(each) else None for each in values]
 
 
 def _rounds(rounds: Sequence[RoundRecord], trials: Sequence[Trial], per_round: int) -> list[Round]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from sqlalchemy import Connection
 
 from hpo.errors import UsageError
 from hpo.leaderboard import Entry, Leaderboard, choose, read_leaderboard
+from hpo.plain_curves import plain_curves
 from hpo.ranking import EXPERIMENT_ATTRIBUTE
 from storage import catalogue, condition, optuna_studies, optuna_trials, schema
 
@@ -32,9 +32,9 @@ def read_trial(
     study = choose(optuna_studies.studies(connection, EXPERIMENT_ATTRIBUTE), board.study)
     uid = study.experiment or ""
     known = optuna_trials.attributes(connection, study.study_id, number, _EPOCHS)
-    curves = {}
+    curves: dict[str, list[float | None]] = {}
     if schema.curves.name in condition.tables(connection):
-        curves = catalogue.load_curves(connection, uid, number)
+        curves = plain_curves(connection, uid, number)
     told = board.document(storage)
     return {
         "study": board.study,
@@ -46,10 +46,7 @@ def read_trial(
         "of": sum(each.rank is not None for each in board.entries),
         **{name: known.get(name) for name in _EPOCHS},
         "network_kept": _is_kept(connection, uid, number),
-        "curves": {
-            name: [float(each) if math.isfinite(each) else None for each in values]
-            for name, values in curves.items()
-        },
+        "curves": curves,
     }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.pages import run_all
 from tests.running import Hpo
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -60,12 +61,7 @@ def table(tmp_path: Path) -> None:
 def test_the_code_blocks_run_in_their_order(hpo: Hpo, tmp_path: Path) -> None:
     commands = [line for block in blocks("sh")[2:] for line in block.splitlines()]
     assert len(commands) == 7
-    for command in commands:
-        program, *arguments = command.split()
-        assert program == "hpo"
-        ran = hpo(*arguments)
-        assert ran.code == 0, ran.err
-        assert ran.out
+    run_all(hpo, commands)
     for script in blocks("python"):
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", script],

@@ -31,7 +31,7 @@ from hpo.ensembling.assembling import (
 from hpo.ensembling.candidates import (
     Candidate,
     Work,
-    done,
+    carry_out,
     fitted_learners,
     folded_networks,
     stored_networks,
@@ -148,6 +148,7 @@ class Builder:
             return self._build(plan, n_workers)
 
     def _build(self, plan: Plan, n_workers: int) -> EnsembleRecord:
+        """As `build` does, whatever the threads."""
         began = time.perf_counter()
         pool, candidates = self.candidates(plan, n_workers)
         single = self._reweighted(plan, pool, n_workers)
@@ -195,7 +196,7 @@ class Builder:
             pool = fold_pool(prepared, plan.folds)
             works.append(folded_networks(prepared, pool, trials, n_workers))
         works.append(fitted_learners(plan.learners, task, pool, self.seed))
-        found += done(works, n_workers)
+        found += carry_out(works, n_workers)
         if not found:
             raise NoFiniteTrialError(
                 "there is nothing to build an ensemble from: no network is kept, and no learner "

@@ -45,16 +45,16 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Work:
-    """Calls, in any order, and what makes candidates of what they return."""
+    """Calls, the slowest first, and what makes candidates of what they return, in their order."""
 
     calls: Sequence[Call]
     gather: Callable[[Sequence[Any]], list[Candidate]]
 
 
-def done(works: Sequence[Work], n_workers: int) -> list[Candidate]:
-    """The candidates of all works in their order; so many processes, this one included, make them.
+def carry_out(works: Sequence[Work], n_workers: int) -> list[Candidate]:
+    """The candidates of all works, in their order, by ``n_workers`` processes, this one included.
 
-    Calls are made in their order too, so what takes longest should come first.
+    Processes begin with the calls of the first work, so the slowest should come first.
     """
     found = iter(side_by_side([call for work in works for call in work.calls], n_workers))
     gathered = [work.gather([next(found) for _ in work.calls]) for work in works]
@@ -75,9 +75,9 @@ def folded_networks(
         for fold in range(n_folds)
     ]
 
-    def gather(stacks: Sequence[Trained]) -> list[Candidate]:
-        repeats = [each for stack in stacks for each in stack.repeats]
-        seconds = sum(stack.seconds for stack in stacks) / max(1, len(trials))
+    def gather(trained: Sequence[Trained]) -> list[Candidate]:
+        repeats = [each for stack in trained for each in stack.repeats]
+        seconds = sum(stack.seconds for stack in trained) / max(1, len(trials))
         found = []
         for trial in trials:
             own = [each for each in repeats if each.number == trial.number]
@@ -90,10 +90,8 @@ def folded_networks(
         return found
 
     # Where folds scored the trials, the same ones divide the training rows, which are all there is.
-    return Work(
-        [Call(train, (problem, pool.folds, each)) for each in stacks(problem, jobs, n_stacks)],
-        gather,
-    )
+    calls = [Call(train, (problem, pool.folds, each)) for each in stacks(problem, jobs, n_stacks)]
+    return Work(calls, gather)
 
 
 def _folded(
@@ -139,8 +137,8 @@ def fitted_learners(names: Sequence[str], task: Task, pool: Pool, seed: int) -> 
     ]
 
     def gather(fitted: Sequence[Fitted]) -> list[Candidate]:
-        each = iter(fitted)
-        found = {name: _learner(name, pool, [next(each) for _ in pool.views]) for name in order}
+        left = iter(fitted)
+        found = {name: _learner(name, pool, [next(left) for _ in pool.views]) for name in order}
         return [found[name] for name in names]
 
     return Work(calls, gather)

@@ -35,9 +35,9 @@ def pick(possible: Sequence[Assembled], pool: Pool) -> Assembled:
     leading = [each for each in singles if each.loss <= first.loss]
     if leading and len(first.members) == 1:
         return leading[0]
-    for each in ensembles:
-        if each.method == BLEND and not _is_better(first, each, BLEND_ERRORS, pool):
-            first = each
+    blend = next((each for each in ensembles if each.method == BLEND), first)
+    if not _is_better(first, blend, BLEND_ERRORS, pool):
+        first = blend
     return leading[0] if leading and _is_better(leading[0], first, ERRORS, pool) else first
 
 

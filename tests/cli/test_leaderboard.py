@@ -207,8 +207,8 @@ def test_a_study_that_is_not_there_is_guessed(hpo: Hpo, path: Path) -> None:
     ran = hpo("leaderboard", "digit")
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == (
-        "hpo: there is no study 'digit': did you mean 'digits'? the storage holds 'digits', "
-        "'wine', 'a b', \"x'y\", 'é' and 2 more\n"
+        "hpo: there is no study 'digit': the storage holds 'digits', 'wine', 'a b', \"x'y\", 'é' "
+        "and 2 more; did you mean 'digits'?\n"
     )
     assert "did you mean" not in hpo("leaderboard", "zzzzzz").err
     assert hpo("leaderboard", "é").code == 0

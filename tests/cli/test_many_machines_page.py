@@ -9,22 +9,16 @@ import pytest
 
 from hpo.cli.app import cli
 from hpo.search.clusters.joining import BACKENDS
+from tests.pages import commands, run
 from tests.running import Hpo
 
 PAGE = (Path(__file__).parents[2] / "docs" / "many_machines.md").read_text()
-COMMANDS = [
-    line
-    for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)
-    for line in block.splitlines()
-]
+COMMANDS = commands(PAGE)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_commands_run(hpo: Hpo, command: str) -> None:
-    program, *arguments = command.split()
-    ran = hpo(*arguments)
-    assert (program, ran.code) == ("hpo", 0), ran.err
-    assert "Best-1" in ran.out
+    assert "Best-1" in run(hpo, command).out
 
 
 def test_every_cluster_is_on_the_page_and_no_option_that_is_none() -> None:

@@ -310,11 +310,17 @@ def test_a_study_of_another_program(hpo: Hpo, tmp_path: Path, empty: Path) -> No
     ]
 
 
+NO_STUDY = "there is no study 'irs': the storage holds 'iris', 'wine'; did you mean 'iris'?"
+
+
 @pytest.mark.parametrize(
     ("what", "line"),
     [
-        ("irs", "there is no study 'irs': did you mean 'iris'? the storage holds 'iris', 'wine'"),
-        ("irs/3", "there is no study 'irs': did you mean 'iris'? the storage holds 'iris', 'wine'"),
+        ("irs", "there is no study 'irs': the storage holds 'iris', 'wine'; did you mean 'iris'?"),
+        (
+            "irs/3",
+            "there is no study 'irs': the storage holds 'iris', 'wine'; did you mean 'iris'?",
+        ),
         ("iris/4", "study 'iris' has no trial 4: it has 0 to 3"),
         (
             "iris/best",

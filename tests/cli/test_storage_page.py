@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from hpo.cli.app import cli
 from hpo.cli.frame import EVERYWHERE
+from tests.pages import commands, run_all
 from tests.running import Hpo
 
 PAGE = (Path(__file__).parents[2] / "docs" / "storage.md").read_text()
-COMMANDS = [
-    line
-    for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)
-    for line in block.splitlines()
-]
+COMMANDS = commands(PAGE)
 
 
 def test_the_commands_run_in_their_order(hpo: Hpo) -> None:
     assert len(COMMANDS) == 10
-    for command in COMMANDS:
-        program, *arguments = command.split()
-        assert program == "hpo"
-        ran = hpo(*arguments)
-        assert ran.code == 0, f"{command}: {ran.err}"
-        assert ran.out
+    run_all(hpo, COMMANDS)
 
 
 def test_every_option_of_the_commands_for_storages_is_on_the_page() -> None:

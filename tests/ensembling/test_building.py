@@ -19,7 +19,7 @@ from hpo.ensembling.assembling import BEST, BLEND, METHODS, Assembled, Budget, a
 from hpo.ensembling.building import Builder, Plan, default_folds
 from hpo.ensembling.candidates import (
     Candidate,
-    done,
+    carry_out,
     fitted_learners,
     folded_networks,
     stored_networks,
@@ -69,7 +69,7 @@ def test_a_network_of_a_fold_predicts_the_rows_that_it_was_not_trained_on(
 ) -> None:
     pool = fold_pool(experiment.prepared, 3)
     trials = experiment.store.ranked()[:2]
-    found = done([folded_networks(experiment.prepared, pool, trials, 1)], 1)
+    found = carry_out([folded_networks(experiment.prepared, pool, trials, 1)], 1)
     assert [each.name for each in found] == [f"trial {each.number}" for each in trials]
     for each in found:
         assert isinstance(each.part, Networks)
@@ -85,12 +85,12 @@ def test_what_a_fold_holds_out_does_not_change_its_network(experiment: JoinedStu
     prepared = experiment.prepared
     pool = fold_pool(prepared, 3)
     trials = experiment.store.ranked()[:1]
-    (before,) = done([folded_networks(prepared, pool, trials, 1)], 1)
+    (before,) = carry_out([folded_networks(prepared, pool, trials, 1)], 1)
     problem = prepared.problem
     own = np.flatnonzero(pool.folds[: len(problem.training)] == 0)
     target = problem.training.targets[0]
     target[own] = np.roll(target[own], 1, axis=0)
-    (after,) = done([folded_networks(prepared, pool, trials, 1)], 1)
+    (after,) = carry_out([folded_networks(prepared, pool, trials, 1)], 1)
     assert isinstance(before.part, Networks)
     assert isinstance(after.part, Networks)
     np.testing.assert_array_equal(before.part.params[0], after.part.params[0])
@@ -101,7 +101,7 @@ def test_a_learner_of_a_fold_is_trained_on_the_others(experiment: JoinedStudy) -
     pool = fold_pool(experiment.prepared, 3)
     task = experiment.settings.task
     name = names(experiment)[-1]
-    (found,) = done([fitted_learners([name], task, pool, 0)], 1)
+    (found,) = carry_out([fitted_learners([name], task, pool, 0)], 1)
     for fold in range(3):
         own = pool.folds == fold
         y = pool.y if task == "classification" else pool.y[:, 0]
@@ -126,7 +126,7 @@ def test_learners_beside_stored_networks_are_trained_on_the_training_rows(
 ) -> None:
     prepared, task = experiment.prepared, experiment.settings.task
     pool = validation_pool(prepared)
-    (found,) = done([fitted_learners([names(experiment)[-1]], task, pool, 0)], 1)
+    (found,) = carry_out([fitted_learners([names(experiment)[-1]], task, pool, 0)], 1)
     X, y = prepared.problem.training.X, np.asarray(prepared.problem.training.targets[0])
     y = y if task == "classification" else y[:, 0].astype(np.float64)
     model = learners.make(names(experiment)[-1], task, y, 0).fit(X, y)
@@ -143,7 +143,7 @@ def test_a_method_is_scored_on_rows_that_it_did_not_learn_from(
 ) -> None:
     """Another target of one fold's rows changes what it is scored by, not what it predicts."""
     pool = fold_pool(experiment.prepared, 3)
-    found = done([fitted_learners(names(experiment), experiment.settings.task, pool, 0)], 1)
+    found = carry_out([fitted_learners(names(experiment), experiment.settings.task, pool, 0)], 1)
     before = assemble(method, found, pool)
     own = pool.folds == 1
     pool.y[own] = np.roll(pool.y[own], 7, axis=0)
@@ -157,7 +157,7 @@ def test_stacking_is_a_strongly_shrunk_model_of_log_odds(experiment: JoinedStudy
     if experiment.settings.task == "regression":
         pytest.skip("classes only")
     pool = fold_pool(experiment.prepared, 3)
-    found = done([fitted_learners(("logistic", "knn"), "classification", pool, 0)], 1)
+    found = carry_out([fitted_learners(("logistic", "knn"), "classification", pool, 0)], 1)
     stack = assemble("stacking", found, pool)
     logs = np.log(np.clip(np.stack([each.prediction for each in found]), 1e-3, 1 - 1e-3))
     columns = np.hstack(list(logs - logs.mean(axis=-1, keepdims=True)))
@@ -292,12 +292,12 @@ def test_the_winner_is_the_model_of_a_study_without_ensembles(experiment: Joined
 
 def test_parts_know_how_large_they_are(experiment: JoinedStudy) -> None:
     pool = fold_pool(experiment.prepared, 3)
-    (network,) = done(
+    (network,) = carry_out(
         [folded_networks(experiment.prepared, pool, experiment.store.ranked()[:1], 1)], 1
     )
     assert isinstance(network.part, Networks)
     assert network.part.n_bytes == 3 * 4 * network.part.architecture.n_params
-    (learner,) = done(
+    (learner,) = carry_out(
         [fitted_learners(names(experiment)[-1:], experiment.settings.task, pool, 0)], 1
     )
     assert isinstance(learner.part, Learners)

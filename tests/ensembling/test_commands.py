@@ -200,7 +200,7 @@ def test_without_a_name_it_is_the_model_with_the_best_promise(hpo: Hpo, built: P
 def test_a_model_that_there_is_not(hpo: Hpo, built: Path) -> None:
     ran = hpo("test", "iris", "--model", "ensemple")
     assert ran.code == 2
-    line = "hpo: there is no model 'ensemple': did you mean 'ensemble'? the study has winner, ens"
+    line = "hpo: there is no model 'ensemple': the study has winner, ens"
     assert ran.err.startswith(line)
 
 

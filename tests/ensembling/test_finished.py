@@ -630,7 +630,7 @@ def test_a_study_whose_split_was_not_kept_is_split_again(folder: Path) -> None:
 
 def lines() -> Iterator[Any]:
     """What is asked of a folder, and the error and the line that come of it."""
-    yield lambda p: opened(p, "irsi"), UsageError, "no study 'irsi': did you mean 'iris'?"
+    yield lambda p: opened(p, "irsi"), UsageError, "no study 'irsi': .*; did you mean 'iris'?"
     yield lambda p: opened(p / "no", "iris"), StorageError, "or choose another storage=$"
     yield (
         lambda p: Experiment.open(storage=f"sqlite:///{p}/hpo.db"),

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
 from hpo.cli.app import cli
+from tests.pages import commands, run_all
 from tests.running import Hpo
 
 PAGE = (Path(__file__).parents[2] / "docs" / "report.md").read_text()
-COMMANDS = [
-    line
-    for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)
-    for line in block.splitlines()
-]
+COMMANDS = commands(PAGE)
 
 
 def test_the_commands_run_in_their_order(hpo: Hpo, tmp_path: Path) -> None:
     assert len(COMMANDS) == 3
-    for command in COMMANDS:
-        program, *arguments = command.split()
-        assert program == "hpo"
-        ran = hpo(*arguments)
-        assert ran.code == 0, f"{command}: {ran.err}"
-        assert ran.out
+    run_all(hpo, COMMANDS)
     assert {each.name for each in tmp_path.glob("*.html")} == {"iris-report.html", "iris.html"}
 
 
